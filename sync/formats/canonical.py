@@ -10,7 +10,6 @@ Stored bytes are signed and hashed as they are; `decode` refuses bytes that are 
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias
 
 import orjson
@@ -36,6 +35,10 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
+
+# Keys that passed before: the pattern costs four times the look-up. Bounded, as the keys come from outside.
+_known_keys: set[object] = set()
+_KNOWN_KEYS_MAX = 1024
 
 # A path is a chain of (parent, step), turned into text only when something is refused.
 _Path: TypeAlias = tuple[Any, ...] | None
@@ -87,35 +90,37 @@ def decode_value(data: bytes, *, bytes_max: int = MAX_ENTRY_BYTES) -> Any:
 
 def _check(value: object, depth: int, path: _Path) -> None:
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return
-    if kind is int:
+    if kind is dict or kind is list or kind is tuple:
+        if depth > MAX_DEPTH:
+            _refuse(path, f"nested deeper than the allowed {MAX_DEPTH} levels")
+        if kind is dict:
+            _check_members(value, depth + 1, path)  # type: ignore[arg-type]
+        else:
+            for index, item in enumerate(value):  # type: ignore[arg-type, var-annotated]
+                _check(item, depth + 1, (path, index))
+    elif kind is int:
         if not -MAX_INTEGER <= value <= MAX_INTEGER:  # type: ignore[operator]
-            _refuse(path, f"integer {str(value)[:40]}, allowed -(2^53-1) to 2^53-1")
-        return
-    if kind is not dict and kind is not list and kind is not tuple:
+            _refuse(path, "integer out of range, allowed -(2^53-1) to 2^53-1")
+    elif kind is not str and kind is not bool and value is not None:
         _refuse(path, f"found {_kind(value)}, allowed null, booleans, integers, strings, arrays, objects")
-    if depth > MAX_DEPTH:
-        _refuse(path, f"nested deeper than the allowed {MAX_DEPTH} levels")
-    if kind is dict:
-        _check_members(value, depth, path)  # type: ignore[arg-type]
-    else:
-        for index, item in enumerate(value):  # type: ignore[arg-type, var-annotated]
-            _check(item, depth + 1, (path, index))
 
 
 def _check_members(members: dict[object, object], depth: int, path: _Path) -> None:
+    # The commonest leaves are passed here: a call each would double the cost of an entry.
     for key, item in members.items():
-        if type(key) is not str or not _key_allowed(key):
-            _refuse(path, f"key {str(key)[:40]!r}, allowed [a-z0-9_]{{1,32}}")
+        if key not in _known_keys:
+            _check_key(key, path)
         kind = type(item)
-        if kind is not str and kind is not bool:
-            _check(item, depth + 1, (path, key))
+        if kind is str or (kind is int and -MAX_INTEGER <= item <= MAX_INTEGER):  # type: ignore[operator]
+            continue
+        _check(item, depth, (path, key))
 
 
-@lru_cache(maxsize=4096)
-def _key_allowed(key: str) -> bool:
-    return _KEY.fullmatch(key) is not None
+def _check_key(key: object, path: _Path) -> None:
+    if type(key) is not str or _KEY.fullmatch(key) is None:
+        _refuse(path, f"key {str(key)[:40]!r}, allowed [a-z0-9_]{{1,32}}")
+    if len(_known_keys) < _KNOWN_KEYS_MAX:
+        _known_keys.add(key)
 
 
 def _kind(value: object) -> str:
