@@ -91,10 +91,13 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A permit as HQ last said it. ``status`` is the AQ 3064.2-2025 A.1 TICKET_STATUS figure, 0 to 6."""
+    """A permit as HQ last said it. ``status`` is the AQ 3064.2-2025 A.1 TICKET_STATUS figure, 0 to 6.
+
+    ``version`` counts changes of content; a badge issued for an older version opens nothing.
+    """
 
     permit: str
-    revision: int
+    version: int
     short_id: int
     permit_type: str
     areas: tuple[str, ...]

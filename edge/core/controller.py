@@ -1,0 +1,148 @@
+"""The controller: ``step(state, input, now) -> Step``. The one place where anything is decided.
+
+It reads no clock, touches no disk and starts nothing: time and facts come in, commands and entries go out. Commands are
+carried out at once; entries go to the journal, and only the step that handles ``Recorded`` makes ``Unlock``.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from edge.core.clock import Anchor, Now, better
+from edge.core.doors import DoorState, Phase
+from edge.core.holding import authority_applied, operator
+from edge.core.messages import (
+    AuthorityApplied,
+    ClockAnchored,
+    ClockStepped,
+    DoorFaulted,
+    DoorMoved,
+    Input,
+    Noticed,
+    Operator,
+    Recorded,
+    RecordFailed,
+    Started,
+    Tapped,
+    Timer,
+    TimerDue,
+)
+from edge.core.passing import door_due, door_faulted, door_moved
+from edge.core.readings import BlockRead, MonotonicMs
+from edge.core.site import Site
+from edge.core.state import Durable, State
+from edge.core.tapping import grant_due, recorded, tapped
+from edge.core.turn import Step, Turn
+from edge.core.watching import block_read, stale_due, watched
+
+__all__ = ["Step", "begin", "step"]
+
+_HEARTBEAT_MS = 900_000
+_ANCHOR_ENTRY_MS = 3_600_000
+
+
+def begin(site: Site, durable: Durable) -> State:
+    """The state at start: what the journal says, and nothing else. Pending grants are void, readings never read."""
+    return State(
+        site=site,
+        durable=durable,
+        recorded=durable.next_entry,
+        doors={door: DoorState(Phase.LOCKED_SHUT) for door in site.doors},
+    )
+
+
+def step(state: State, message: Input, now: Now) -> Step:
+    """One input: the next state, what to do at once, and what to record."""
+    turn = Turn(state, now)
+    _dispatch(turn, message)
+    if turn.state.durable.running is not state.durable.running or turn.state.permits is not state.permits:
+        turn.change(watched=watched(turn.state))
+    return turn.done()
+
+
+def _dispatch(turn: Turn, message: Input) -> None:
+    match message:
+        case BlockRead():
+            block_read(turn, message)
+        case Tapped(tap, facts):
+            tapped(turn, tap, facts)
+        case Recorded(through):
+            recorded(turn, through)
+        case RecordFailed():
+            turn.change(failing=True)
+        case TimerDue(timer, subject):
+            _due(turn, timer, subject)
+        case DoorMoved(door, line, active):
+            door_moved(turn, door, line, active)
+        case DoorFaulted(door, what, contact_open):
+            door_faulted(turn, door, what, contact_open)
+        case AuthorityApplied():
+            authority_applied(turn, message)
+        case Operator():
+            operator(turn, message)
+        case ClockAnchored(anchor):
+            _anchored(turn, anchor)
+        case ClockStepped(step_ms):
+            turn.author("clock.stepped", {"step_ms": step_ms})
+        case Noticed(kind, subject, what, blobs):
+            turn.author(kind, {"subject": subject, "what": what}, blobs=blobs)
+        case Started():
+            _started(turn, message)
+        case _:
+            assert_never(message)
+
+
+def _due(turn: Turn, timer: Timer, subject: str) -> None:
+    match timer:
+        case Timer.DOOR:
+            door_due(turn, subject)
+        case Timer.GRANT:
+            grant_due(turn, subject)
+        case Timer.STALE:
+            stale_due(turn, subject)
+        case Timer.SIREN:
+            alarms = turn.state.alarms_until
+            turn.change(alarms_until={area: until for area, until in alarms.items() if until > turn.now_ms})
+        case Timer.BEAT:
+            turn.author("log.heartbeat", {"authority_size": turn.state.durable.authority_size})
+            turn.timer(Timer.BEAT, "", _HEARTBEAT_MS)
+        case _:
+            assert_never(timer)
+
+
+def _started(turn: Turn, started: Started) -> None:
+    """The first entries of a run. A leaf found open now was opened while nobody watched: it is not called forced."""
+    site = turn.state.site
+    if turn.state.durable.next_entry == 0:
+        turn.author("log.genesis", {"gateway": site.gateway, "site": site.site, "previous": None})
+    body = {
+        "cause": started.cause,
+        "version": started.version,
+        "no_status_accepted": [[device, name] for device, name in started.acceptances],
+        "areas": sorted(site.areas),
+    }
+    turn.author("gateway.started", body)
+    turn.timer(Timer.BEAT, "", _HEARTBEAT_MS)
+    doors = {}
+    for door, state in turn.state.doors.items():
+        until = MonotonicMs(turn.now_ms + site.doors[door].timing.grace_ms)
+        doors[door] = replace(state, grace_until_ms=until)
+    turn.change(doors=doors)
+
+
+def _anchored(turn: Turn, anchor: Anchor) -> None:
+    """A source of time: taken, and recorded, when it is better than what is held by enough to matter, or hourly."""
+    held = turn.state.durable.anchor
+    if not better(held, anchor, turn.state.site.policy.drift_ppm):
+        return
+    if held is not None and held.boot_id == anchor.boot_id and held.source is anchor.source:
+        halved = anchor.uncertainty_ms * 2 <= held.uncertainty_ms
+        if not halved and anchor.boottime_ms - held.boottime_ms < _ANCHOR_ENTRY_MS:
+            return
+    body = {
+        "source": anchor.source.value,
+        "utc_ms": anchor.utc_ms,
+        "uncertainty_ms": anchor.uncertainty_ms,
+        "boot_id": anchor.boot_id,
+        "boottime_ms": anchor.boottime_ms,
+    }
+    turn.author("clock.anchored", body)

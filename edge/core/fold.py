@@ -1,0 +1,90 @@
+"""The fold: durable state is what the entries say, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from edge.core.clock import Anchor, ClockSource
+from edge.core.entries import Entry
+from edge.core.holds import Freeze, Trip
+from edge.core.readings import MonotonicMs, UtcMs
+from edge.core.state import Durable, Presence
+
+
+def fold(durable: Durable, entry: Entry) -> Durable:
+    """The durable state after one more entry. Entries come in order, each once."""
+    assert entry.seq == durable.next_entry, f"entry {entry.seq} folded at {durable.next_entry}"
+    folded = _apply(durable, entry, entry.body)
+    return replace(folded, next_entry=entry.seq + 1)
+
+
+def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
+    match entry.kind:
+        case "authority.applied":
+            return _authority(durable, body)
+        case "hold.frozen":
+            return replace(durable, freezes=durable.freezes.merge([_freeze(body)], ()))
+        case "clock.anchored":
+            return replace(durable, anchor=_anchor(body))
+        case "guardian.present":
+            present = {permit: _presence(entry, body["worker"]) for permit in body["permits"]}
+            return replace(durable, guardians={**durable.guardians, **present})
+    return durable if entry.permit is None else _permit(durable, entry, entry.permit, body)
+
+
+def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    match entry.kind:
+        case "permit.begun":
+            return replace(durable, running={**durable.running, permit: entry.seq})
+        case "permit.confirmed":
+            return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
+        case "permit.tripped":
+            trip = Trip(permit, entry.seq, body["reason"], body["interlock"], None)
+            return replace(durable, trips={**durable.trips, permit: trip})
+        case "permit.retested" if body["passed"] and permit in durable.trips:
+            trip = replace(durable.trips[permit], retest=entry.seq)
+            return replace(durable, trips={**durable.trips, permit: trip})
+        case "permit.trip_released":
+            return replace(durable, trips=without(durable.trips, permit))
+        case "permit.closed":
+            return replace(
+                durable,
+                running=without(durable.running, permit),
+                trips=without(durable.trips, permit),
+                guardians=without(durable.guardians, permit),
+                harness=without(durable.harness, permit),
+            )
+    return durable
+
+
+def without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The mapping less one key."""
+    return {name: value for name, value in mapping.items() if name != key}
+
+
+def _authority(durable: Durable, body: Mapping[str, Any]) -> Durable:
+    return replace(
+        durable,
+        authority_size=body["size"],
+        authority_root=body["root"],
+        fresh_ms=body["fresh_ms"],
+        freezes=durable.freezes.merge(map(_freeze, body["freezes"]), body["releases"]),
+    )
+
+
+def _freeze(body: Mapping[str, Any]) -> Freeze:
+    return Freeze(body["freeze"], body["scope"], body["by"], body["why"])
+
+
+def _anchor(body: Mapping[str, Any]) -> Anchor:
+    return Anchor(
+        ClockSource(body["source"]),
+        UtcMs(body["utc_ms"]),
+        body["uncertainty_ms"],
+        body["boot_id"],
+        MonotonicMs(body["boottime_ms"]),
+    )
+
+
+def _presence(entry: Entry, worker: str) -> Presence:
+    return Presence(worker, entry.seq, entry.stamp.boot_id, MonotonicMs(entry.stamp.boottime_ms))

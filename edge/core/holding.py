@@ -1,0 +1,192 @@
+"""HQ's word and people's acts on site: freezes, permits, confirmations, re-tests and releases."""
+
+from edge.core.decision import IN_FORCE, STATUS_SUSPENDED
+from edge.core.doors import Phase
+from edge.core.entries import Json
+from edge.core.facts import Permit
+from edge.core.holds import Freeze
+from edge.core.messages import Answer, AuthorityApplied, Operator, OperatorAction
+from edge.core.passing import lock_now
+from edge.core.reasons import Reason
+from edge.core.state import State
+from edge.core.turn import Turn
+from edge.core.watching import conditions_of, interlocks_of, watch
+
+_OPEN = IN_FORCE | {STATUS_SUSPENDED, 0}
+_PER_ENTRY = 40
+_FRESH_ENTRY_MS = 300_000
+
+
+def authority_applied(turn: Turn, applied: AuthorityApplied) -> None:
+    """HQ's word reached the cache: permits in force follow it, freezes before everything else."""
+    durable = turn.state.durable
+    if applied.size < durable.authority_size:
+        turn.author("authority.behind", {"size": applied.size, "believed": durable.authority_size})
+        return
+    freezes, releases = _news(turn.state, applied)
+    _author(turn, applied, freezes, releases)
+    gone = _permits(turn, applied)
+    _relock(turn, gone)
+
+
+def _news(state: State, applied: AuthorityApplied) -> tuple[list[Freeze], list[str]]:
+    """What is not already known: a cache that was applied before its entry is told again at the next start."""
+    known = state.durable.freezes
+    freezes = [
+        each for each in applied.freezes if each.freeze not in known.standing and each.freeze not in known.released
+    ]
+    return freezes, [each for each in applied.releases if each not in known.released]
+
+
+def _author(turn: Turn, applied: AuthorityApplied, freezes: list[Freeze], releases: list[str]) -> None:
+    durable = turn.state.durable
+    aged = (applied.fresh_ms or 0) - (durable.fresh_ms or 0) >= _FRESH_ENTRY_MS
+    if applied.size == durable.authority_size and not aged and not freezes and not releases:
+        return
+    while True:
+        body: dict[str, Json] = {
+            "size": applied.size,
+            "root": applied.root,
+            "fresh_ms": applied.fresh_ms,
+            "freezes": [
+                {"freeze": each.freeze, "scope": each.scope, "by": each.by, "why": each.why}
+                for each in freezes[:_PER_ENTRY]
+            ],
+            "releases": list(releases[:_PER_ENTRY]),
+        }
+        turn.author("authority.applied", body)
+        freezes, releases = freezes[_PER_ENTRY:], releases[_PER_ENTRY:]
+        if not freezes and not releases:
+            return
+
+
+def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
+    """Open permits of this gateway's areas are kept; a running one that HQ closed is closed here too."""
+    areas = turn.state.site.areas
+    permits = {} if applied.complete else dict(turn.state.permits)
+    gone: set[str] = set()
+    for permit in applied.permits:
+        if permit.status in _OPEN and not permit.revoked and any(area in areas for area in permit.areas):
+            permits[permit.permit] = permit
+        else:
+            permits.pop(permit.permit, None)
+            gone.add(permit.permit)
+    turn.change(permits=permits)
+    for permit_id in turn.state.durable.running:
+        if permit_id in gone or (applied.complete and permit_id not in permits):
+            turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
+    return gone
+
+
+def _relock(turn: Turn, gone: set[str]) -> None:
+    """A release that runs for a permit or person now held ends at once."""
+    for door, state in turn.state.doors.items():
+        entering = [each for each in state.passages if each.entry is not None]
+        if state.phase is Phase.RELEASED and any(
+            each.permit in gone or _held(turn.state, each.permit, each.worker) for each in entering
+        ):
+            lock_now(turn, door)
+
+
+def _held(state: State, permit: str | None, worker: str | None) -> bool:
+    freezes = state.durable.freezes
+    return freezes.holds(f"permit:{permit}") or freezes.holds(f"worker:{worker}")
+
+
+def operator(turn: Turn, act: Operator) -> None:
+    """A named person's act on a permit: done, or answered with every reason why not. Both are recorded."""
+    permit = turn.state.permits.get(act.permit)
+    reasons = _who(act) + (["permit_unknown"] if permit is None else [])
+    if permit is None or reasons:
+        _refuse(turn, act, reasons)
+        return
+    match act.action:
+        case OperatorAction.CONFIRM:
+            _confirm(turn, act, permit)
+        case OperatorAction.RETEST:
+            _retest(turn, act, permit)
+        case OperatorAction.RELEASE:
+            _release(turn, act, permit)
+
+
+def _who(act: Operator) -> list[str]:
+    reasons = []
+    if act.person is None:
+        reasons.append(Reason.WORKER_UNKNOWN.value)
+    elif act.person.revoked:
+        reasons.append(Reason.WORKER_REVOKED.value)
+    if not act.why.strip():
+        reasons.append("reason_missing")
+    return reasons
+
+
+def _refuse(turn: Turn, act: Operator, reasons: list[str]) -> None:
+    body: dict[str, Json] = {
+        "action": act.action.value,
+        "permit": act.permit,
+        "by": act.by,
+        "why": act.why,
+        "reasons": list(reasons),
+    }
+    entry = turn.author("operator.refused", body, cause=act.request, actor=act.by)
+    turn.command(Answer(act.request, False, tuple(reasons), entry))
+
+
+def _done(turn: Turn, act: Operator, kind: str, body: dict[str, Json]) -> None:
+    said: dict[str, Json] = {"by": act.by, "why": act.why, **body}
+    blobs = () if act.photo is None else (act.photo,)
+    entry = turn.author(
+        kind,
+        said,
+        permit=act.permit,
+        cause=act.request,
+        actor=act.by,
+        blobs=blobs,
+    )
+    turn.command(Answer(act.request, True, (), entry))
+
+
+def _confirm(turn: Turn, act: Operator, permit: Permit) -> None:
+    """The guardian has seen the harness. Flagged for review: a person said it, no camera did."""
+    if act.by not in permit.guardians:
+        _refuse(turn, act, ["not_guardian"])
+        return
+    _done(turn, act, "permit.confirmed", {"condition": "harness", "review": True})
+
+
+def _failing(turn: Turn, permit: Permit) -> list[str]:
+    """Every reason why the conditions of a permit cannot be called good for their hold-off."""
+    watch(turn, permit.permit)
+    reasons = [each.reason.value for each in conditions_of(turn, permit) if each.reason is not None]
+    since = turn.state.clear_since.get(permit.permit)
+    holdoff_ms = max((each.settle_ms for each in interlocks_of(turn.state, permit)), default=0)
+    if not reasons and (since is None or turn.now_ms - since < holdoff_ms):
+        reasons.append(Reason.READING_SETTLING.value)
+    return list(dict.fromkeys(reasons))
+
+
+def _retest(turn: Turn, act: Operator, permit: Permit) -> None:
+    """A re-test by a named person. The instruments' own readings, good for their hold-off, decide whether it passes."""
+    if permit.permit not in turn.state.durable.trips:
+        _refuse(turn, act, ["not_tripped"])
+        return
+    reasons = _failing(turn, permit)
+    body: dict[str, Json] = {"by": act.by, "why": act.why, "passed": not reasons, "reasons": reasons}
+    entry = turn.author("permit.retested", body, permit=permit.permit, cause=act.request, actor=act.by)
+    turn.command(Answer(act.request, not reasons, tuple(reasons), entry))
+
+
+def _release(turn: Turn, act: Operator, permit: Permit) -> None:
+    """A trip is lifted on site: condition good, a passing re-test since, a named person."""
+    trip = turn.state.durable.trips.get(permit.permit)
+    if trip is None:
+        _refuse(turn, act, ["not_tripped"])
+        return
+    reasons = _failing(turn, permit)
+    trip = turn.state.durable.trips[permit.permit]
+    if trip.retest is None:
+        reasons.append("retest_missing")
+    if reasons:
+        _refuse(turn, act, reasons)
+        return
+    _done(turn, act, "permit.trip_released", {"trip": trip.entry, "retest": trip.retest})

@@ -1,0 +1,260 @@
+"""Interlocks: what a permit type demands of the readings, judged exactly and always to the safe side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import TypeAlias
+
+from edge.core.readings import BlockRead, MonotonicMs, Quality
+from edge.core.reasons import Reason
+from edge.core.rules import Channel, Interlock, RulePack, applies_to_gas, good_steps, limit_in_unit
+
+_UNSAFE = {
+    Quality.STALE: Reason.READING_STALE,
+    Quality.COMM_FAIL: Reason.READING_COMM_FAIL,
+    Quality.DECODE_FAIL: Reason.READING_DECODE_FAIL,
+    Quality.DEVICE_FAULT: Reason.READING_DEVICE_FAULT,
+    Quality.WARMING_UP: Reason.READING_WARMING_UP,
+    Quality.INHIBITED: Reason.READING_INHIBITED,
+    Quality.OUT_OF_RANGE: Reason.READING_OUT_OF_RANGE,
+    Quality.NEVER_READ: Reason.READING_NEVER_READ,
+}
+
+LOST = frozenset({Quality.COMM_FAIL, Quality.DECODE_FAIL})
+"""Qualities that say that nothing was heard, as against a device that says that it cannot measure."""
+
+
+Gusts: TypeAlias = tuple[tuple[int, int], ...]
+"""The falling staircase of (taken_at_ms, steps) whose first is the highest of the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMemory:
+    """What is remembered of one channel between readings.
+
+    ``good_at_ms``: the last good reading; ``settled_from_ms``: since when readings are good without a gap longer than
+    the stale limit.
+    """
+
+    steps: int | None
+    quality: Quality
+    taken_at_ms: MonotonicMs | None
+    good_at_ms: MonotonicMs | None
+    settled_from_ms: MonotonicMs | None
+    gusts: Gusts
+
+
+NEVER = ChannelMemory(None, Quality.NEVER_READ, None, None, None, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One interlock with what was known of its channel, as ages at the moment of judging: all that ``judge`` needs.
+
+    ``steps`` is the figure that counts (the highest of the window where the rule has one); ``newest`` the last one.
+    """
+
+    interlock: Interlock
+    steps: int | None
+    newest: int | None
+    quality: Quality
+    age_ms: int | None
+    good_age_ms: int | None
+    settled_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The verdict on one interlock: ``reason`` None means that it is good."""
+
+    measured: Measured
+    reason: Reason | None
+
+
+def remember(
+    memory: ChannelMemory, steps: int | None, quality: Quality, taken_at: MonotonicMs, stale_ms: int
+) -> ChannelMemory:
+    """The memory after one reading of a channel without a window."""
+    if quality is not Quality.GOOD:
+        heard = quality in LOST
+        return ChannelMemory(
+            None, quality, taken_at, memory.good_at_ms, memory.settled_from_ms if heard else None, memory.gusts
+        )
+    gap = memory.good_at_ms is None or memory.settled_from_ms is None or taken_at - memory.good_at_ms > stale_ms
+    settled_from = taken_at if gap else memory.settled_from_ms
+    return ChannelMemory(steps, quality, taken_at, taken_at, settled_from, () if gap else memory.gusts)
+
+
+def remember_gust(gusts: Gusts, steps: int, taken_at: MonotonicMs, window_ms: int) -> Gusts:
+    """Fold one good reading into a window's staircase."""
+    horizon = taken_at - window_ms
+    kept = tuple(gust for gust in gusts if gust[0] > horizon and gust[1] > steps)
+    return (*kept, (int(taken_at), steps))
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """The memory of all channels of one device, column by column as in its blocks."""
+
+    newest: BlockRead
+    good_at: tuple[MonotonicMs | None, ...]
+    settled_from: tuple[MonotonicMs | None, ...]
+    gusts: Mapping[str, Gusts]
+
+    def channel(self, name: str) -> ChannelMemory:
+        """The memory of one channel, ``NEVER`` if the device has none of that name."""
+        block = self.newest
+        if name not in block.channels:
+            return NEVER
+        place = block.channels.index(name)
+        return ChannelMemory(
+            block.steps[place],
+            block.qualities[place],
+            block.taken_at,
+            self.good_at[place],
+            self.settled_from[place],
+            self.gusts.get(name, ()),
+        )
+
+
+def remember_block(
+    memory: DeviceMemory | None, block: BlockRead, windows: Mapping[str, int], stale_ms: int
+) -> DeviceMemory:
+    """A device's memory after one block; ``windows`` gives the gust window of channels that have one."""
+    count = len(block.channels)
+    # The common case by far: good before, good now, no gap. It costs the same for one channel and for ten.
+    steady = (
+        memory is not None
+        and not windows
+        and block.qualities == (Quality.GOOD,) * count
+        and memory.good_at == (memory.newest.taken_at,) * count
+        and block.taken_at - memory.newest.taken_at <= stale_ms
+        and None not in memory.settled_from
+    )
+    if steady and memory is not None:
+        return DeviceMemory(block, (block.taken_at,) * count, memory.settled_from, memory.gusts)
+    good_at, settled_from, gusts = [], [], {}
+    for name, steps, quality in zip(block.channels, block.steps, block.qualities, strict=True):
+        before = NEVER if memory is None else memory.channel(name)
+        after = remember(before, steps, quality, block.taken_at, stale_ms)
+        good_at.append(after.good_at_ms)
+        settled_from.append(after.settled_from_ms)
+        if name in windows:
+            gusts[name] = (
+                remember_gust(after.gusts, after.steps, block.taken_at, windows[name])
+                if after.steps is not None
+                else after.gusts
+            )
+    return DeviceMemory(block, tuple(good_at), tuple(settled_from), gusts)
+
+
+def measure(interlock: Interlock, device: DeviceMemory | None, now_ms: MonotonicMs) -> Measured:
+    """What is known about an interlock now, in ages. ``device`` None: it was never read."""
+    memory = NEVER if device is None else device.channel(interlock.channel)
+    steps = memory.steps
+    if interlock.window_ms and steps is not None:
+        horizon = now_ms - interlock.window_ms
+        steps = max(chain((steps,), (gust for at, gust in memory.gusts if at > horizon)))
+    return Measured(
+        interlock=interlock,
+        steps=steps,
+        newest=memory.steps,
+        quality=memory.quality,
+        age_ms=None if memory.taken_at_ms is None else now_ms - memory.taken_at_ms,
+        good_age_ms=None if memory.good_at_ms is None else now_ms - memory.good_at_ms,
+        settled_ms=0 if memory.settled_from_ms is None else max(0, now_ms - memory.settled_from_ms),
+    )
+
+
+def judge(measured: Measured) -> Condition:
+    """The verdict for entry. Anything but a fresh, settled, good reading inside the limits fails."""
+    interlock = measured.interlock
+    too_old = measured.good_age_ms is None or measured.good_age_ms > interlock.stale_ms
+    if measured.quality is not Quality.GOOD:
+        lost_long = measured.quality in LOST and measured.good_age_ms is not None and too_old
+        return Condition(measured, Reason.READING_STALE if lost_long else _UNSAFE[measured.quality])
+    if measured.steps is None or too_old:
+        return Condition(measured, Reason.READING_STALE)
+    if over(interlock, measured.steps):
+        return Condition(measured, interlock.code)
+    if measured.settled_ms < max(interlock.settle_ms, interlock.window_ms):
+        return Condition(measured, Reason.READING_SETTLING)
+    return Condition(measured, None)
+
+
+def over(interlock: Interlock, steps: int) -> bool:
+    """Whether a figure is outside the interlock's limits."""
+    too_high = interlock.highest_good is not None and steps > interlock.highest_good
+    too_low = interlock.lowest_good is not None and steps < interlock.lowest_good
+    return too_high or too_low
+
+
+def trips(condition: Condition) -> bool:
+    """Whether a running permit must stop for this condition.
+
+    A value over its limit, or a device that says that it cannot measure, trips at once. A poll that failed does not:
+    the last good reading carries until it is stale. Settling is a condition of entry only.
+    """
+    measured = condition.measured
+    if condition.reason in (None, Reason.READING_SETTLING):
+        return False
+    if measured.quality in LOST and measured.good_age_ms is not None:
+        return measured.good_age_ms > measured.interlock.stale_ms
+    return True
+
+
+def bind(packs: tuple[RulePack, ...], permit_type: str, channels: tuple[Channel, ...], timing: "Timing") -> "Demands":
+    """What the packs of an area demand of a permit type on the channels that the area has.
+
+    ``missing`` names the quantities that a rule demands and no channel measures. Raises RulePackError if a channel
+    cannot be judged by a rule (unknown gas, no conversion).
+    """
+    interlocks: list[Interlock] = []
+    missing: set[str] = set()
+    for pack in packs:
+        for rule in pack.rules:
+            if permit_type not in rule.permit_types:
+                continue
+            fitted = [channel for channel in channels if channel.quantity == rule.quantity]
+            if not fitted and not rule.where_fitted:
+                missing.add(rule.quantity)
+            for channel in fitted:
+                if applies_to_gas(rule, channel, pack.gases):
+                    limit = limit_in_unit(rule, channel, pack.gases)
+                    lowest, highest = good_steps(rule, limit, channel.resolution)
+                    wind = channel.quantity == "wind_speed"
+                    interlocks.append(
+                        Interlock(
+                            interlock=f"{pack.pack}/{rule.rule}@{channel.name}",
+                            rule=f"{pack.pack}/{rule.rule}",
+                            clause=rule.clause,
+                            device=channel.device,
+                            channel=channel.channel,
+                            unit=channel.unit,
+                            resolution=channel.resolution,
+                            lowest_good=lowest,
+                            highest_good=highest,
+                            code=rule.code,
+                            window_ms=timing.gust_window_ms if wind else 0,
+                            settle_ms=0 if wind else timing.settle_ms,
+                            stale_ms=timing.stale_ms,
+                        )
+                    )
+    return Demands(tuple(interlocks), tuple(sorted(missing)))
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long readings must settle, may age, and how long a gust counts, in milliseconds."""
+
+    settle_ms: int
+    stale_ms: int
+    gust_window_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """The interlocks of one permit type in one area, and the quantities that nothing there measures."""
+
+    interlocks: tuple[Interlock, ...]
+    missing: tuple[str, ...]

@@ -1,0 +1,122 @@
+"""Doors as they move: passages, relocking, held and forced alarms, exits, fire."""
+
+from dataclasses import replace
+
+from edge.core.doors import DoorState, Effect, Event, Passage, Phase, advance, opened
+from edge.core.messages import DoorInput, Indicate, Light, Lock, ReleaseExit, Timer
+from edge.core.readings import MonotonicMs
+from edge.core.reasons import Reason
+from edge.core.turn import Turn
+
+_SHOWN_MS = 10_000
+
+
+def door_moved(turn: Turn, door: str, line: DoorInput, active: bool) -> None:
+    """An input line of a door changed."""
+    match line:
+        case DoorInput.CONTACT:
+            event = opened(turn.state.doors[door], turn.now_ms) if active else Event.SHUT
+            advance_door(turn, door, event)
+        case DoorInput.REX:
+            if active:
+                _request_exit(turn, door)
+        case DoorInput.FIRE:
+            _fire(turn, door, active)
+        case DoorInput.BOLT:
+            return
+
+
+def _request_exit(turn: Turn, door: str) -> None:
+    """The exit button: release first, record after. The actuators did it already; saying it again does no harm."""
+    until = MonotonicMs(turn.now_ms + turn.state.site.doors[door].timing.release_ms)
+    turn.command(ReleaseExit(door, until))
+    turn.author("exit.requested", {"door": door})
+    advance_door(turn, door, Event.RELEASE, Passage(None, None, None))
+
+
+def _fire(turn: Turn, door: str, active: bool) -> None:
+    """Fire: the panel cuts the lock's power in hardware; here entry is refused and false alarms are suppressed."""
+    fire = turn.state.fire | {door} if active else turn.state.fire - {door}
+    if fire == turn.state.fire:
+        return
+    turn.change(fire=fire)
+    turn.author("fire.signalled" if active else "fire.cleared", {"door": door})
+
+
+def door_faulted(turn: Turn, door: str, what: str | None, contact_open: bool) -> None:
+    """Read-back or line fault of a door, or its end."""
+    if what is not None:
+        advance_door(turn, door, Event.FAULT, fault=what)
+    else:
+        advance_door(turn, door, Event.HEALED_OPEN if contact_open else Event.HEALED_SHUT)
+
+
+def door_due(turn: Turn, door: str) -> None:
+    """A door's time has run, if it still counts."""
+    due = turn.state.doors[door].due_ms
+    if due is not None and turn.now_ms >= due:
+        advance_door(turn, door, Event.ELAPSED)
+
+
+def lock_now(turn: Turn, door: str) -> None:
+    """Shut a door to entry: a release that still runs ends. Whoever leaves is not stopped."""
+    turn.command(Lock(door))
+    if turn.state.doors[door].phase is Phase.RELEASED:
+        held = replace(turn.state.doors[door], due_ms=turn.now_ms)
+        turn.change(doors={**turn.state.doors, door: held})
+        advance_door(turn, door, Event.ELAPSED)
+
+
+def advance_door(turn: Turn, door: str, event: Event, passage: Passage | None = None, fault: str | None = None) -> None:
+    """Move a door through its table and do what follows."""
+    before = turn.state.doors[door]
+    after, effects = advance(before, event, turn.state.site.doors[door].timing, turn.now_ms, passage)
+    if event is Event.FAULT and after.phase is Phase.FAULT:
+        after = replace(after, fault=fault)
+    turn.change(doors={**turn.state.doors, door: after})
+    if after.due_ms is not None and after.due_ms != before.due_ms:
+        turn.timer(Timer.DOOR, door, after.due_ms - turn.now_ms)
+    for effect in effects:
+        _effect(turn, door, before, effect, fault)
+
+
+def _effect(turn: Turn, door: str, before: DoorState, effect: Effect, fault: str | None) -> None:
+    match effect:
+        case Effect.RELOCK:
+            turn.command(Lock(door))
+        case Effect.TAKEN:
+            _passage(turn, door, before, "access.taken")
+        case Effect.NOT_TAKEN:
+            _passage(turn, door, before, "access.not_taken")
+        case Effect.PREALARM:
+            _red(turn, door, Reason.DOOR_HELD)
+        case Effect.HELD | Effect.FORCED:
+            _alarmed(turn, door, effect)
+        case Effect.HELD_CLEAR | Effect.FORCED_CLEAR:
+            turn.author(f"door.{effect.value}", {"door": door})
+        case Effect.FAULT:
+            turn.author("door.fault", {"door": door, "what": fault or "unknown"})
+            _red(turn, door, Reason.DOOR_FAULT)
+        case Effect.FAULT_CLEAR:
+            turn.author("door.fault_clear", {"door": door})
+
+
+def _passage(turn: Turn, door: str, before: DoorState, kind: str) -> None:
+    passage = before.passages[0] if before.passages else Passage(None, None, None)
+    body = {"door": door, "entry": passage.entry, "worker": passage.worker, "exit": passage.entry is None}
+    turn.author(kind, body, permit=passage.permit)
+
+
+def _alarmed(turn: Turn, door: str, effect: Effect) -> None:
+    """Held or forced open. During fire everybody opens doors: it is recorded and nothing sounds."""
+    if turn.state.fire:
+        turn.author("door.opened_in_fire", {"door": door})
+        return
+    turn.author(f"door.{effect.value}", {"door": door})
+    _red(turn, door, Reason.DOOR_FORCED if effect is Effect.FORCED else Reason.DOOR_HELD)
+    if effect is Effect.FORCED:
+        turn.alarm(turn.state.site.doors[door].area)
+
+
+def _red(turn: Turn, door: str, reason: Reason) -> None:
+    turn.command(Indicate(door, Light.RED, reason, MonotonicMs(turn.now_ms + _SHOWN_MS)))

@@ -1,0 +1,85 @@
+"""State of the controller: what must outlive a restart (``Durable``, the fold of the journal) and what must not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edge.core.clock import Anchor
+from edge.core.doors import DoorState
+from edge.core.facts import Facts, Permit, Tap
+from edge.core.holds import Freezes, Trip
+from edge.core.interlocks import DeviceMemory
+from edge.core.readings import MonotonicMs
+from edge.core.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Somebody did something for a permit at that moment of that boot; on another boot it no longer counts."""
+
+    worker: str
+    entry: int
+    boot_id: str
+    boottime_ms: MonotonicMs
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """The fold of all entries. ``running`` maps permits whose work has begun to the entry that began it."""
+
+    next_entry: int = 0
+    authority_size: int = 0
+    authority_root: str = ""
+    fresh_ms: int | None = None
+    freezes: Freezes = field(default_factory=Freezes)
+    trips: Mapping[str, Trip] = field(default_factory=dict)
+    running: Mapping[str, int] = field(default_factory=dict)
+    guardians: Mapping[str, Presence] = field(default_factory=dict)
+    harness: Mapping[str, Presence] = field(default_factory=dict)
+    anchor: Anchor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A grant of entry that waits for its entry to be durable. Nothing has moved yet."""
+
+    entry: int
+    tap: Tap
+    facts: Facts
+    permit: str
+    worker: str
+    decided_at_ms: MonotonicMs
+    give_up_at_ms: MonotonicMs
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Entries up to and including ``entry`` were authored at that time and are not known to be durable."""
+
+    entry: int
+    since_ms: MonotonicMs
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The whole state. Everything but ``durable`` begins empty at each start: readings are never_read, grants void.
+
+    ``clear_since`` tells, for each tripped permit, since when all its conditions are good again. ``alarms_until``
+    is, by area, when a timed siren ends; ``sirens`` what was last commanded. ``watched`` lists, by device, the running
+    permits that an interlock binds to it. ``failing``: the journal's last commit failed.
+    """
+
+    site: Site
+    durable: Durable = field(default_factory=Durable)
+    recorded: int = 0
+    waiting: tuple[Waiting, ...] = ()
+    failing: bool = False
+    doors: Mapping[str, DoorState] = field(default_factory=dict)
+    memories: Mapping[str, DeviceMemory] = field(default_factory=dict)
+    permits: Mapping[str, Permit] = field(default_factory=dict)
+    watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pending: Mapping[int, Grant] = field(default_factory=dict)
+    gathers: Mapping[str, int] = field(default_factory=dict)
+    clear_since: Mapping[str, MonotonicMs] = field(default_factory=dict)
+    alarms_until: Mapping[str, MonotonicMs] = field(default_factory=dict)
+    sirens: Mapping[str, bool] = field(default_factory=dict)
+    fire: frozenset[str] = frozenset()

@@ -1,0 +1,301 @@
+"""Taps: asked, decided, recorded, judged again, and only then released."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+
+from edge.core import codec
+from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide
+from edge.core.doors import Event, Passage, Phase
+from edge.core.entries import Json
+from edge.core.facts import Facts, Permit, Side, Tap
+from edge.core.interlocks import Condition, measure
+from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
+from edge.core.passing import advance_door
+from edge.core.readings import MonotonicMs
+from edge.core.reasons import Reason
+from edge.core.state import Grant, Presence, State
+from edge.core.turn import Turn
+
+_GATHERS = 2
+_SHOWN_MS = 3_000
+
+_AQ_ALARM = {Reason.WRONG_AREA: "60", Reason.PERMIT_EXPIRED: "10"}
+"""Alarm codes of AQ 3064.2-2025 table A.4: 60 no permit (for this place), 10 permit overdue."""
+
+
+def tapped(turn: Turn, tap: Tap, facts: Facts) -> None:
+    """A badge at a reader. The exit side is never refused and never waits."""
+    if tap.side is Side.EXIT:
+        _exit(turn, tap, facts)
+        return
+    if facts.authority_size < turn.state.durable.authority_size:
+        _gather_again(turn, tap, facts)
+        return
+    turn.change(gathers=_without(turn.state.gathers, tap.tap_id))
+    question = ask(turn.state, tap, facts, turn)
+    decision = decide(question)
+    entry = _author(turn, question, decision)
+    _answer(turn, question, decision, entry)
+
+
+def _exit(turn: Turn, tap: Tap, facts: Facts) -> None:
+    until = MonotonicMs(turn.now_ms + turn.state.site.doors[tap.door].timing.release_ms)
+    turn.command(ReleaseExit(tap.door, until))
+    _indicate(turn, tap.door, Light.GREEN, Reason.EXIT)
+    worker = None if facts.worker is None else facts.worker.worker
+    turn.author("exit.tapped", {"door": tap.door, "reader": tap.reader, "worker": worker}, cause=tap.tap_id)
+    advance_door(turn, tap.door, Event.RELEASE, Passage(None, None, worker))
+
+
+def _gather_again(turn: Turn, tap: Tap, facts: Facts) -> None:
+    """The facts are older than the state. They are gathered again, twice at most."""
+    tries = turn.state.gathers.get(tap.tap_id, 0)
+    if tries < _GATHERS:
+        turn.change(gathers={**turn.state.gathers, tap.tap_id: tries + 1})
+        turn.command(Gather(tap))
+        return
+    turn.change(gathers=_without(turn.state.gathers, tap.tap_id))
+    _indicate(turn, tap.door, Light.RED, Reason.AUTHORITY_MOVING)
+    question = ask(turn.state, tap, facts, turn)
+    body = _body(question, Outcome.DENIED, Reason.AUTHORITY_MOVING, (Reason.AUTHORITY_MOVING,))
+    turn.author("access.refused", body, cause=tap.tap_id)
+
+
+def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
+    """The question that a tap poses now: its facts and the slice of state that bears on them."""
+    door = state.doors[tap.door]
+    area = state.site.doors[tap.door].area
+    plan = state.site.areas[area]
+    policy, frozen = state.site.policy, state.durable.freezes
+    worker = "" if facts.worker is None else facts.worker.worker
+
+    def holds(scope: str) -> bool:
+        return scope in facts.freezes or frozen.holds(scope)
+
+    return Question(
+        tap=tap,
+        facts=facts,
+        area=area,
+        packs=plan.packs,
+        door_fault=door.phase is Phase.FAULT,
+        fire=bool(state.fire),
+        journal_slow=journal_slow(state, turn.now_ms),
+        site_frozen=holds(f"site:{state.site.site}"),
+        area_frozen=holds(f"area:{area}"),
+        worker_frozen=bool(worker) and holds(f"worker:{worker}"),
+        permits=tuple(
+            permit_slice(
+                state, state.permits.get(each.permit, each), area, turn, f"permit:{each.permit}" in facts.freezes
+            )
+            for each in facts.permits
+        ),
+        clock=turn.now.clock,
+        limits=Limits(
+            guardian_ms=policy.guardian_ms,
+            offline_normal_ms=policy.offline_ex_ms if plan.ex else policy.offline_normal_ms,
+            offline_begun_ms=policy.offline_begun_ms,
+        ),
+    )
+
+
+def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bool) -> PermitSlice:
+    """One permit with the state that bears on it in that area."""
+    plan, durable = state.site.areas[area], state.durable
+    demands = plan.demands.get(permit.permit_type)
+    interlocks = () if demands is None else demands.interlocks
+    here = area in permit.areas
+    return PermitSlice(
+        permit=permit,
+        permit_type=plan.permit_types.get(permit.permit_type),
+        frozen=frozen or durable.freezes.holds(f"permit:{permit.permit}"),
+        tripped=permit.permit in durable.trips,
+        begun=permit.permit in durable.running,
+        guardian_age_ms=_age_ms(durable.guardians.get(permit.permit), turn),
+        harness_age_ms=_age_ms(durable.harness.get(permit.permit), turn),
+        missing=() if demands is None or not here else demands.missing,
+        measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in interlocks if here),
+    )
+
+
+def _age_ms(presence: Presence | None, turn: Turn) -> int | None:
+    """The age of a presence, None if there is none or it was in another boot, whose length nobody knows."""
+    if presence is None or presence.boot_id != turn.now.boot_id:
+        return None
+    return turn.now_ms - presence.boottime_ms
+
+
+def journal_slow(state: State, now_ms: MonotonicMs) -> bool:
+    """Whether entries wait too long, or too many of them, for entry to be granted."""
+    policy = state.site.policy
+    oldest_ms = now_ms - state.waiting[0].since_ms if state.waiting else 0
+    waiting = state.durable.next_entry - state.recorded
+    return state.failing or oldest_ms > policy.slow_ms or waiting > policy.slow_waiting
+
+
+def _author(turn: Turn, question: Question, decision: Decision) -> int:
+    evidence = codec.encode(question)
+    body: dict[str, Json] = {
+        **_body(question, decision.outcome, decision.primary, tuple(each.reason for each in decision.failing)),
+        "failing": [[each.reason.value, each.permit, each.detail] for each in decision.failing][:32],
+        "conditions": [_condition(each) for each in decision.conditions][:32],
+        "question": sha256(evidence).hexdigest(),
+    }
+    permits = question.permits
+    permit = decision.permit or (permits[0].permit.permit if permits else None)
+    return turn.author("access.decided", body, permit=permit, cause=question.tap.tap_id, evidence=evidence)
+
+
+def _body(question: Question, outcome: Outcome, primary: Reason, reasons: tuple[Reason, ...]) -> dict[str, Json]:
+    tap, token, worker = question.tap, question.facts.token.token, question.facts.worker
+    return {
+        "decision": outcome.value,
+        "reason": primary.value,
+        "reasons": [reason.value for reason in dict.fromkeys(reasons)],
+        "door": tap.door,
+        "reader": tap.reader,
+        "area": question.area,
+        "worker": None if worker is None else worker.worker,
+        "badge": None if token is None else token.token_id,
+        "authority_size": question.facts.authority_size,
+        "packs": list(question.packs),
+    }
+
+
+def _condition(condition: Condition) -> dict[str, Json]:
+    measured = condition.measured
+    interlock = measured.interlock
+    return {
+        "interlock": interlock.interlock,
+        "steps": measured.steps,
+        "newest": measured.newest,
+        "resolution": interlock.resolution,
+        "unit": interlock.unit,
+        "quality": measured.quality.value,
+        "age_ms": measured.age_ms,
+        "reason": None if condition.reason is None else condition.reason.value,
+    }
+
+
+def _answer(turn: Turn, question: Question, decision: Decision, entry: int) -> None:
+    tap = question.tap
+    match decision.outcome:
+        case Outcome.GRANTED:
+            _await_record(turn, question, decision, entry)
+        case Outcome.NOTED:
+            turn.author(
+                "guardian.present", {"permits": list(decision.guards), "worker": decision.worker, "area": question.area}
+            )
+            _indicate(turn, tap.door, Light.GREEN, decision.primary)
+        case Outcome.DENIED | Outcome.REVIEW:
+            _indicate(turn, tap.door, Light.RED, decision.primary)
+            for permit in decision.freeze:
+                _freeze(turn, question, decision, permit)
+
+
+def _await_record(turn: Turn, question: Question, decision: Decision, entry: int) -> None:
+    assert decision.permit is not None
+    assert decision.worker is not None
+    give_up = MonotonicMs(turn.now_ms + turn.state.site.policy.give_up_ms)
+    grant = Grant(entry, question.tap, question.facts, decision.permit, decision.worker, turn.now_ms, give_up)
+    turn.change(pending={**turn.state.pending, entry: grant})
+    turn.timer(Timer.GRANT, str(entry), turn.state.site.policy.give_up_ms)
+    _indicate(turn, question.tap.door, Light.AMBER, Reason.GRANTED)
+
+
+def _freeze(turn: Turn, question: Question, decision: Decision, permit: str) -> None:
+    """Out of area or overtime: the permit is frozen and the area's siren sounds. Only HQ's release lifts it."""
+    wrong_area = any(each.reason is Reason.WRONG_AREA for each in decision.failing)
+    reason = Reason.WRONG_AREA if wrong_area else Reason.PERMIT_EXPIRED
+    name = f"{turn.state.site.origin}#{turn.state.durable.next_entry}"
+    body: dict[str, Json] = {
+        "freeze": name,
+        "scope": f"permit:{permit}",
+        "by": turn.state.site.gateway,
+        "why": reason.value,
+        "alarm": _AQ_ALARM[reason],
+        "door": question.tap.door,
+        "worker": decision.worker,
+    }
+    turn.author("hold.frozen", body, permit=permit, cause=question.tap.tap_id)
+    turn.alarm(question.area)
+
+
+def recorded(turn: Turn, through: int) -> None:
+    """Entries are durable: the grants among them are judged again, and what still holds is released."""
+    state = turn.state
+    waiting = tuple(mark for mark in state.waiting if mark.entry >= through)
+    ready = [grant for entry, grant in sorted(state.pending.items()) if entry < through]
+    kept = {entry: grant for entry, grant in state.pending.items() if entry >= through}
+    turn.change(waiting=waiting, recorded=max(state.recorded, through), failing=False, pending=kept)
+    for grant in ready:
+        _judge_again(turn, grant)
+
+
+def _judge_again(turn: Turn, grant: Grant) -> None:
+    """Nothing that became known while the entry was written may be missed: the whole question is asked again."""
+    state = turn.state
+    if turn.now_ms >= grant.give_up_at_ms:
+        _withdraw(turn, grant, Reason.RECORD_LATE)
+    elif grant.facts.authority_size < state.durable.authority_size:
+        _withdraw(turn, grant, Reason.AUTHORITY_MOVING)
+    else:
+        decision = decide(ask(state, grant.tap, grant.facts, turn))
+        if decision.outcome is Outcome.GRANTED and decision.permit == grant.permit:
+            _release(turn, grant)
+        else:
+            _withdraw(turn, grant, decision.primary)
+
+
+def _release(turn: Turn, grant: Grant) -> None:
+    door = grant.tap.door
+    until = MonotonicMs(turn.now_ms + turn.state.site.doors[door].timing.release_ms)
+    turn.command(Unlock(door, grant.entry, until))
+    _indicate(turn, door, Light.GREEN, Reason.GRANTED)
+    if grant.permit not in turn.state.durable.running:
+        turn.author("permit.begun", {"door": door, "worker": grant.worker, "entry": grant.entry}, permit=grant.permit)
+    turn.author("access.released", {"door": door, "entry": grant.entry}, permit=grant.permit)
+    advance_door(turn, door, Event.RELEASE, Passage(grant.entry, grant.permit, grant.worker))
+
+
+def _withdraw(turn: Turn, grant: Grant, reason: Reason) -> None:
+    _indicate(turn, grant.tap.door, Light.RED, reason)
+    body: dict[str, Json] = {
+        "door": grant.tap.door,
+        "entry": grant.entry,
+        "reason": reason.value,
+        "worker": grant.worker,
+    }
+    turn.author("access.withdrawn", body, permit=grant.permit)
+
+
+def grant_due(turn: Turn, subject: str) -> None:
+    """A grant's entry did not become durable in time: a later ``Recorded`` opens nothing."""
+    grant = turn.state.pending.get(int(subject))
+    if grant is None or turn.now_ms < grant.give_up_at_ms:
+        return
+    kept = {entry: each for entry, each in turn.state.pending.items() if entry != grant.entry}
+    turn.change(pending=kept)
+    _withdraw(turn, grant, Reason.RECORD_LATE)
+
+
+def _indicate(turn: Turn, door: str, light: Light, reason: Reason) -> None:
+    turn.command(Indicate(door, light, reason, MonotonicMs(turn.now_ms + _SHOWN_MS)))
+
+
+def _without(mapping: Mapping[str, int], key: str) -> dict[str, int]:
+    return {name: value for name, value in mapping.items() if name != key}
+
+
+def ready(state: State, permit: Permit, worker_facts: Mapping[str, Facts], turn: Turn) -> dict[str, Decision]:
+    """What a tap of each worker on the permit would be answered now: the tap's own judgement on a perfect badge.
+
+    ``worker_facts`` gives for each worker the facts of a badge that names this permit. Nothing is recorded.
+    """
+    doors = [door for door, plan in sorted(state.site.doors.items()) if plan.area in permit.areas]
+    answers = {}
+    for worker, facts in worker_facts.items():
+        for door in doors[:1]:
+            tap = Tap("ready", "", door, Side.ENTRY, "", turn.now_ms)
+            answers[worker] = decide(ask(state, tap, replace(facts), turn))
+    return answers

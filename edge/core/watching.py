@@ -1,0 +1,107 @@
+"""Readings as they come: memory, trips of running permits, and what clears them."""
+
+from collections.abc import Mapping
+
+from edge.core.facts import Permit
+from edge.core.fold import without
+from edge.core.interlocks import Condition, judge, measure, remember_block, trips
+from edge.core.messages import Timer
+from edge.core.passing import lock_now
+from edge.core.readings import BlockRead
+from edge.core.reasons import Reason
+from edge.core.rules import Interlock
+from edge.core.state import State
+from edge.core.turn import Turn
+
+_NO_WINDOWS: Mapping[str, int] = {}
+_CLEAR = frozenset({None, Reason.READING_SETTLING})
+
+
+def block_read(turn: Turn, block: BlockRead) -> None:
+    """One block of one device: remembered, and the running permits that are bound to it judged at once."""
+    state = turn.state
+    site = state.site
+    memory = remember_block(
+        state.memories.get(block.device), block, site.windows.get(block.device, _NO_WINDOWS), site.policy.stale_ms
+    )
+    turn.change(memories={**state.memories, block.device: memory})
+    permits = state.watched.get(block.device)
+    if permits:
+        turn.timer(Timer.STALE, block.device, site.policy.stale_ms + 1)
+        for permit in permits:
+            watch(turn, permit)
+
+
+def stale_due(turn: Turn, device: str) -> None:
+    """No block came from a device in time: judge its permits without one."""
+    for permit in turn.state.watched.get(device, ()):
+        watch(turn, permit)
+
+
+def interlocks_of(state: State, permit: Permit) -> tuple[Interlock, ...]:
+    """Every interlock that binds a permit in the areas of this site."""
+    found: list[Interlock] = []
+    for area in permit.areas:
+        plan = state.site.areas.get(area)
+        demands = None if plan is None else plan.demands.get(permit.permit_type)
+        found.extend(() if demands is None else demands.interlocks)
+    return tuple(found)
+
+
+def conditions_of(turn: Turn, permit: Permit) -> tuple[Condition, ...]:
+    """The verdict on each interlock of a permit now."""
+    memories = turn.state.memories
+    return tuple(
+        judge(measure(each, memories.get(each.device), turn.now_ms)) for each in interlocks_of(turn.state, permit)
+    )
+
+
+def watch(turn: Turn, permit_id: str) -> None:
+    """Judge a running permit: trip it at the first failing condition, note since when a tripped one is clear."""
+    permit = turn.state.permits.get(permit_id)
+    if permit is None:
+        return
+    conditions = conditions_of(turn, permit)
+    failing = next((each for each in conditions if trips(each)), None)
+    held = turn.state.durable.trips.get(permit_id)
+    if failing is not None and (held is None or held.retest is not None):
+        _trip(turn, permit, failing)
+    if permit_id not in turn.state.durable.trips:
+        return
+    clear = all(each.reason in _CLEAR for each in conditions)
+    if not clear:
+        turn.change(clear_since=without(turn.state.clear_since, permit_id))
+    elif permit_id not in turn.state.clear_since:
+        turn.change(clear_since={**turn.state.clear_since, permit_id: turn.now_ms})
+
+
+def _trip(turn: Turn, permit: Permit, condition: Condition) -> None:
+    """Siren and doors shut to entry at once; the record follows."""
+    assert condition.reason is not None
+    measured = condition.measured
+    for door, plan in turn.state.site.doors.items():
+        if plan.area in permit.areas:
+            lock_now(turn, door)
+    body = {
+        "reason": condition.reason.value,
+        "interlock": measured.interlock.interlock,
+        "steps": measured.steps,
+        "resolution": measured.interlock.resolution,
+        "unit": measured.interlock.unit,
+        "quality": measured.quality.value,
+        "age_ms": measured.age_ms,
+        "highest_good": measured.interlock.highest_good,
+        "lowest_good": measured.interlock.lowest_good,
+    }
+    turn.author("permit.tripped", body, permit=permit.permit)
+
+
+def watched(state: State) -> dict[str, tuple[str, ...]]:
+    """The running permits by device, for the index that ``block_read`` uses."""
+    index: dict[str, list[str]] = {}
+    for permit_id in state.durable.running:
+        permit = state.permits.get(permit_id)
+        devices = () if permit is None else {each.device for each in interlocks_of(state, permit)}
+        for device in sorted(devices):
+            index.setdefault(device, []).append(permit_id)
+    return {device: tuple(permits) for device, permits in index.items()}
