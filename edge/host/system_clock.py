@@ -70,4 +70,4 @@ def kernel_time_error_ms() -> int | None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     if buffer.status & _STA_UNSYNC or buffer.maxerror >= 1_000_000:
         return None
-    return buffer.maxerror // 1_000 + 1
+    return int(buffer.maxerror) // 1_000 + 1
