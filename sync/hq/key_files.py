@@ -1,0 +1,52 @@
+"""HQ's private keys as files: Ed25519 in PKCS #8 PEM, one key a file, readable by their owner only."""
+
+import os
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from sync.hq.refusals import Refusal, RefusalCode
+
+
+def make_key(path: Path) -> Ed25519PrivateKey:
+    """A new key in a new file, mode 0600. Raises FileExistsError: a key is never replaced."""
+    key = Ed25519PrivateKey.generate()
+    write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return key
+
+
+def load_key(path: Path) -> Ed25519PrivateKey:
+    """The key of a file. Raises Refusal naming the file, never its content."""
+    key = load_pem_private_key(read_secret(path), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise Refusal(RefusalCode.SETTING, f"{path}: not an Ed25519 private key")
+    return key
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """A new file, mode 0600 from its first byte, on disk when this returns. Raises FileExistsError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_secret(path: Path) -> bytes:
+    """The bytes of a secret file. Raises Refusal when it is missing or when others may read it."""
+    try:
+        mode = path.stat().st_mode
+        data = path.read_bytes()
+    except OSError as error:
+        raise Refusal(RefusalCode.SETTING, f"{path}: {error.strerror}; run 'hq init'") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise Refusal(RefusalCode.SETTING, f"{path}: others may read it; chmod 600 {path}")
+    return data
