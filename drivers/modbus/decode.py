@@ -1,0 +1,213 @@
+"""Register payloads to columns of steps and qualities. Pure; compiled once per device, as it runs for every poll.
+
+A block is unpacked with one ``struct``; statuses are judged before values, because a detector that is warming up or
+inhibited may show a perfect number. What cannot be believed has no number at all: steps None, and the reason.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from drivers.modbus.plan import Block
+from drivers.modbus.quantise import float_quantiser, integer_quantiser
+from drivers.modbus.register_map import ChannelProfile, Kind, Profile, Register, StatusRule, WordOrder
+from edge.ports.devices import Quality
+
+_FORMATS = {Kind.U16: "H", Kind.S16: "h", Kind.U32: "I", Kind.S32: "i", Kind.F32: "f"}
+_BYTE_ORDERS = {
+    WordOrder.ABCD: (0, 1, 2, 3),
+    WordOrder.CDAB: (2, 3, 0, 1),
+    WordOrder.BADC: (1, 0, 3, 2),
+    WordOrder.DCBA: (3, 2, 1, 0),
+}
+_WORST_FIRST = (
+    Quality.DEVICE_FAULT,
+    Quality.DECODE_FAIL,
+    Quality.WARMING_UP,
+    Quality.INHIBITED,
+    Quality.OUT_OF_RANGE,
+    Quality.GOOD,
+)
+_REMEMBERED_MAX = 1024
+
+Columns = tuple[tuple[int | None, ...], tuple[Quality, ...]]
+Values = tuple[int | float, ...]
+
+
+def raw_value(kind: Kind, pattern: int) -> int | float:
+    """The number that a raw bit pattern is in this kind."""
+    if kind.words == 1:
+        value: int | float = struct.unpack(f">{_FORMATS[kind]}", pattern.to_bytes(2, "big"))[0]
+    else:
+        value = struct.unpack(f">{_FORMATS[kind]}", pattern.to_bytes(4, "big"))[0]
+    return value
+
+
+def in_all_orders(kind: Kind, words: bytes) -> dict[WordOrder, int | float]:
+    """The number that received bytes are in each order; a 16-bit value has only one."""
+    if kind.words == 1:
+        return {WordOrder.ABCD: raw_value(kind, int.from_bytes(words, "big"))}
+    return {
+        order: raw_value(kind, int.from_bytes(bytes(words[index] for index in indices), "big"))
+        for order, indices in _BYTE_ORDERS.items()
+    }
+
+
+class _StatusJudge:
+    """One status register: its meaning for a raw value, remembered, as a healthy device repeats a few of them."""
+
+    def __init__(self, rule: StatusRule) -> None:
+        self._rule = rule
+        self._remembered: dict[int | float, Quality] = {}
+
+    def judge(self, raw: int | float) -> Quality:
+        found = self._remembered.get(raw)
+        return self._look_up(int(raw)) if found is None else found
+
+    def _look_up(self, raw: int) -> Quality:
+        raised = [meaning for mask, meaning in self._rule.bits if raw & mask]
+        if raised:
+            meaning = worst(raised)
+        else:
+            spans = self._rule.spans
+            meaning = next((each.meaning for each in spans if each.lowest <= raw <= each.highest), self._rule.otherwise)
+        if len(self._remembered) >= _REMEMBERED_MAX:
+            self._remembered.clear()
+        self._remembered[raw] = meaning
+        return meaning
+
+
+def worst(qualities: Sequence[Quality]) -> Quality:
+    """The gravest of what several status registers say at once."""
+    return min(qualities, key=_WORST_FIRST.index)
+
+
+class _Channel(NamedTuple):
+    """What decoding one channel needs; ``quantise`` None: the raw integer is the number of steps."""
+
+    position: int
+    quantise: Callable[[int], int] | Callable[[float], int | None] | None
+    lowest_steps: int
+    highest_steps: int
+    sentinels: dict[int | float, Quality] | None
+    unit_position: int
+    unit_code: int | None
+
+
+class Decoder:
+    """Decodes the payloads of one profile's blocks. One per device: what it remembers belongs to that device's bus."""
+
+    def __init__(self, profile: Profile, blocks: Sequence[Block]) -> None:
+        self.channels = tuple(channel.name for channel in profile.channels)
+        self._unpackers = tuple(block_unpacker(block) for block in blocks)
+        order = [register.name for block in blocks for register in block.registers]
+        kinds = {register.name: register.kind for register in profile.registers}
+        self._channels = tuple(_compile_channel(channel, kinds, order) for channel in profile.channels)
+        self._whole_device = tuple(
+            (order.index(rule.register), _StatusJudge(rule)) for rule in profile.statuses if rule.channels is None
+        )
+        self._by_channel = tuple(
+            (order.index(rule.register), _StatusJudge(rule), frozenset(map(self.channels.index, rule.channels)))
+            for rule in profile.statuses
+            if rule.channels is not None
+        )
+        self._all_good = (Quality.GOOD,) * len(self.channels)
+
+    def decode(self, payloads: Sequence[bytes]) -> Columns:
+        """The columns of the device; ``payloads`` are the register bytes of each block, lengths already checked."""
+        values = self._unpackers[0](payloads[0])
+        for unpack, payload in zip(self._unpackers[1:], payloads[1:], strict=True):
+            values += unpack(payload)
+        for index, status in self._whole_device:
+            if status.judge(values[index]) is not Quality.GOOD:
+                return self._device_not_good(values)
+        steps: list[int | None] = []
+        faults: list[tuple[int, Quality]] = []
+        for channel in self._channels:
+            found, quality = _decode_channel(channel, values)
+            if quality is not Quality.GOOD:
+                faults.append((len(steps), quality))
+            steps.append(found)
+        for index, status, spoken_of in self._by_channel:
+            quality = status.judge(values[index])
+            if quality is not Quality.GOOD:
+                faults.extend((channel_index, quality) for channel_index in spoken_of)
+        if not faults:
+            return tuple(steps), self._all_good
+        return self._with_faults(steps, faults)
+
+    def _device_not_good(self, values: Values) -> Columns:
+        quality = worst([status.judge(values[index]) for index, status in self._whole_device])
+        return (None,) * len(self.channels), (quality,) * len(self.channels)
+
+    def _with_faults(self, steps: list[int | None], faults: list[tuple[int, Quality]]) -> Columns:
+        qualities = list(self._all_good)
+        for index, quality in faults:
+            steps[index] = None
+            qualities[index] = worst([qualities[index], quality])
+        return tuple(steps), tuple(qualities)
+
+
+def _decode_channel(channel: _Channel, values: Values) -> tuple[int | None, Quality]:
+    position, quantise, lowest, highest, sentinels, unit_position, unit_code = channel
+    raw = values[position]
+    if sentinels is not None and raw in sentinels:
+        return None, sentinels[raw]
+    if unit_code is not None and values[unit_position] != unit_code:
+        return None, Quality.DECODE_FAIL
+    steps: int | None = raw if quantise is None else quantise(raw)  # type: ignore[arg-type, assignment]
+    if steps is None:
+        return None, Quality.DECODE_FAIL
+    if lowest <= steps <= highest:
+        return steps, Quality.GOOD
+    return None, Quality.OUT_OF_RANGE
+
+
+def _compile_channel(channel: ChannelProfile, kinds: dict[str, Kind], order: list[str]) -> _Channel:
+    kind = kinds[channel.register]
+    make = float_quantiser if kind is Kind.F32 else integer_quantiser
+    sentinels = {raw_value(kind, pattern): quality for pattern, quality in channel.sentinels}
+    return _Channel(
+        position=order.index(channel.register),
+        quantise=make(channel.scale, channel.resolution, channel.quantity),
+        lowest_steps=channel.lowest_steps,
+        highest_steps=channel.highest_steps,
+        sentinels=sentinels or None,
+        unit_position=order.index(channel.unit_register) if channel.unit_register is not None else 0,
+        unit_code=channel.unit_code,
+    )
+
+
+def block_unpacker(block: Block) -> Callable[[bytes], Values]:
+    """A function from the block's register bytes to its values, in the order of ``block.registers``."""
+    layout = [">"]
+    next_address = block.address
+    for register in block.registers:
+        layout.append(f"{2 * (register.address - next_address)}x{_FORMATS[register.kind]}")
+        next_address = register.end
+    layout.append(f"{2 * (block.address + block.count - next_address)}x")
+    unpack = struct.Struct("".join(layout)).unpack
+    permutation = _permutation(block)
+    if permutation is None:
+        return unpack
+    rearrange = itemgetter(*permutation)
+    return lambda payload: unpack(bytes(rearrange(payload)))
+
+
+def _permutation(block: Block) -> list[int] | None:
+    """Where each byte of the block comes from when a register is not in ABCD order; None when all are."""
+    if all(register.order is WordOrder.ABCD for register in block.registers):
+        return None
+    permutation = list(range(2 * block.count))
+    for register in block.registers:
+        if register.kind.words == 2:
+            start = 2 * (register.address - block.address)
+            permutation[start : start + 4] = [start + index for index in _BYTE_ORDERS[register.order]]
+    return permutation
+
+
+def payload_of(register: Register, block: Block, payload: bytes) -> bytes:
+    """The bytes of one register within its block's payload."""
+    start = 2 * (register.address - block.address)
+    return payload[start : start + 2 * register.kind.words]

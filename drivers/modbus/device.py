@@ -1,0 +1,113 @@
+"""Devices on a bus as block readers: each read gives all channels with their quality, whatever the device does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers.modbus.breaker import Breaker
+from drivers.modbus.client import (
+    GATEWAY_EXCEPTIONS,
+    BusDownError,
+    BusSettings,
+    Connection,
+    ModbusExceptionError,
+    Request,
+)
+from drivers.modbus.decode import Decoder
+from drivers.modbus.plan import Block, plan_lines, plan_of
+from drivers.modbus.register_map import Profile
+from edge.ports.devices import BlockRead, MonotonicClock, MonotonicMs, Quality, Sleep
+from edge.ports.errors import DeviceError
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """One configured device: its name on the site, its unit number on the bus (1 to 247), what it is."""
+
+    device: str
+    unit: int
+    profile: Profile
+
+
+class ModbusReader:
+    """One device as a ``BlockReader``. ``trouble`` says why the last read failed, empty when it did not."""
+
+    def __init__(
+        self, settings: DeviceSettings, connection: Connection, breaker: Breaker, clock: MonotonicClock
+    ) -> None:
+        self.device = settings.device
+        self.blocks = plan_of(settings.profile)
+        self.trouble = ""
+        self._decoder = Decoder(settings.profile, self.blocks)
+        self._connection = connection
+        self._breaker = breaker
+        self._clock = clock
+        late_ms = settings.profile.longest_reply_ms
+        self._questions = tuple(
+            Request(settings.unit, block.function, block.address, block.count, late_ms) for block in self.blocks
+        )
+        first = self.blocks[0]
+        # One register where the block has more: a late reply to the block then fails the probe's length check.
+        self._probe = Request(settings.unit, first.function, first.address, 1, late_ms) if first.count > 1 else None
+        channels = self._decoder.channels
+        self._nothing = (channels, (None,) * len(channels), (Quality.COMM_FAIL,) * len(channels))
+
+    def read(self) -> BlockRead:
+        """Ask for every block once; one that fails makes all channels ``comm_fail``, as does an open breaker."""
+        started = self._clock()
+        if not self._breaker.allows(started):
+            return self.unreadable(started)
+        try:
+            if self._probe is not None and self._breaker.failures:
+                self._connection.request(self._probe)
+                started = self._clock()
+            payloads = [self._connection.request(question) for question in self._questions]
+        except BusDownError as error:
+            self.trouble = str(error)
+            return self.unreadable(started)
+        except DeviceError as error:
+            self.trouble = str(error)
+            if not isinstance(error, ModbusExceptionError) or error.code in GATEWAY_EXCEPTIONS:
+                self._breaker.failed(self._clock())
+            return self.unreadable(started)
+        self._breaker.succeeded()
+        self.trouble = ""
+        steps, qualities = self._decoder.decode(payloads)
+        return BlockRead(self.device, self._decoder.channels, steps, qualities, started)
+
+    def unreadable(self, now: MonotonicMs) -> BlockRead:
+        """All channels without a value: what is said of a device that could not be asked."""
+        return BlockRead(self.device, *self._nothing, now)
+
+
+class ModbusBus:
+    """The devices of one bus on their one connection. Used by one thread."""
+
+    def __init__(self, readers: tuple[ModbusReader, ...], units: tuple[int, ...], connection: Connection) -> None:
+        self.readers = readers
+        self.connection = connection
+        self._units = units
+
+    def plan(self) -> list[str]:
+        """Every request of one round, in words."""
+        return [
+            f"{reader.device}: {line}"
+            for reader, unit in zip(self.readers, self._units, strict=True)
+            for line in plan_lines(unit, reader.blocks)
+        ]
+
+    def close(self) -> None:
+        """Lets go of the port or connection."""
+        self.connection.close()
+
+
+def build(settings: BusSettings, devices: Sequence[DeviceSettings], clock: MonotonicClock, sleep: Sleep) -> ModbusBus:
+    """The readers of a bus. Opens nothing: the first read does. Devices on one unit share its breaker."""
+    connection = Connection(settings, clock, sleep)
+    breakers = {device.unit: Breaker(device.unit) for device in devices}
+    readers = tuple(ModbusReader(device, connection, breakers[device.unit], clock) for device in devices)
+    return ModbusBus(readers, tuple(device.unit for device in devices), connection)
+
+
+def blocks_of(devices: Sequence[DeviceSettings]) -> list[Block]:
+    """Every block of one round, for the load of the bus."""
+    return [block for device in devices for block in plan_of(device.profile)]

@@ -1,0 +1,221 @@
+"""Simulated Modbus buses: units behind a TCP port or on a pseudo-terminal with real RTU frames. Raw asyncio of our own.
+
+One ``ModbusSite`` is one bus with its own thread. A late answer does not hold up the other units, as on a real line.
+"""
+
+import asyncio
+import contextlib
+import os
+import struct
+import threading
+import tty
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+from hil.modbus_unit import Fault, FaultKind, SimulatedUnit
+
+Result = TypeVar("Result")
+
+_HEADER = struct.Struct(">HHHB")
+_GATEWAY_TARGET_SILENT = 0x0B
+_FRAME_END_S = 0.02
+_BUFFER_MAX = 512
+_FIXED_REQUEST_BYTES = 8
+_CLOSE_TIMEOUT_S = 5.0
+_NOISE = bytes.fromhex("00 ff 55 aa 13 37 fe")
+
+
+def crc16(data: bytes) -> bytes:
+    """The checksum as sent, low byte first (Modbus over Serial Line V1.02, 6.2.2)."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+    return crc.to_bytes(2, "little")
+
+
+class ModbusSite:
+    """One bus of simulated units. ``serve_tcp`` or ``serve_rtu`` starts it, ``close`` ends it and its thread."""
+
+    def __init__(self, units: Iterable[SimulatedUnit]) -> None:
+        self._units = {unit.unit: unit for unit in units}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="modbus-site", daemon=True)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._descriptors: tuple[int, int] | None = None
+        self._buffer = b""
+        self._frame_end: asyncio.TimerHandle | None = None
+        self._thread.start()
+
+    def unit(self, number: int) -> SimulatedUnit:
+        """The device with that unit number."""
+        return self._units[number]
+
+    def serve_tcp(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Listens, and gives the port; 0 takes a free one. Raises OSError if the port is taken."""
+        return self._call(self._listen(host, port))
+
+    def serve_rtu(self) -> str:
+        """Opens a pseudo-terminal and gives the path that a Modbus master opens as its serial port."""
+        return self._call(self._open_terminal())
+
+    def drop_connections(self) -> None:
+        """Closes every TCP connection, as a switch that restarts does; new ones are accepted."""
+        self._call(self._drop())
+
+    def close(self) -> None:
+        """Ends the bus: the port closes, the terminal hangs up, the thread ends. May be called twice."""
+        if self._loop.is_closed():
+            return
+        self._call(self._shut())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CLOSE_TIMEOUT_S)
+        self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _call(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CLOSE_TIMEOUT_S)
+
+    async def _listen(self, host: str, port: int) -> int:
+        self._server = await asyncio.start_server(self._serve_connection, host, port)
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while True:
+                transaction, protocol, length, number = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+                if protocol != 0 or not 2 <= length <= 254:
+                    break
+                request = await reader.readexactly(length - 1)
+                self._answer_tcp(transaction, number, request, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    def _answer_tcp(self, transaction: int, number: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        def send(answered_as: int, reply: bytes) -> None:
+            if not writer.is_closing():
+                writer.write(_HEADER.pack(transaction, 0, len(reply) + 1, answered_as) + reply)
+
+        def send_noise(noise: bytes) -> None:
+            if not writer.is_closing():
+                writer.write(noise)
+
+        if number not in self._units:
+            send(number, bytes([request[0] | 0x80, _GATEWAY_TARGET_SILENT]))
+            return
+        self._respond(self._units[number], request, send, send_noise)
+
+    async def _open_terminal(self) -> str:
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        self._descriptors = (master, slave)
+        self._loop.add_reader(master, self._receive, master)
+        return os.ttyname(slave)
+
+    def _receive(self, master: int) -> None:
+        try:
+            data = os.read(master, _BUFFER_MAX)
+        except (BlockingIOError, OSError):
+            return
+        self._buffer = (self._buffer + data)[-_BUFFER_MAX:]
+        if self._frame_end is not None:
+            self._frame_end.cancel()
+            self._frame_end = None
+        if len(self._buffer) == _FIXED_REQUEST_BYTES and self._buffer[1] <= 6 and _is_whole(self._buffer):
+            self._frame_over(master)
+        else:
+            # Any other length is only known by the silence after it (Serial Line V1.02, 2.5.1.1).
+            self._frame_end = self._loop.call_later(_FRAME_END_S, self._frame_over, master)
+
+    def _frame_over(self, master: int) -> None:
+        frame, self._buffer, self._frame_end = self._buffer, b"", None
+        if not _is_whole(frame) or frame[0] not in self._units:
+            return
+
+        def write(data: bytes) -> None:
+            with contextlib.suppress(OSError):
+                os.write(master, data)
+
+        def send(answered_as: int, reply: bytes) -> None:
+            body = bytes([answered_as]) + reply
+            write(body + crc16(body))
+
+        self._respond(self._units[frame[0]], frame[1:-2], send, write)
+
+    def _respond(
+        self,
+        unit: SimulatedUnit,
+        request: bytes,
+        send: Callable[[int, bytes], None],
+        send_noise: Callable[[bytes], None],
+    ) -> None:
+        reply = unit.answer(request)
+        fault = unit.fault
+        if fault is None:
+            send(unit.unit, reply)
+        elif fault.kind is FaultKind.LATE:
+            self._later(fault.seconds, lambda: send(unit.unit, reply))
+        elif fault.kind is FaultKind.NOISE:
+            send_noise(_NOISE)
+        elif fault.kind is FaultKind.WRONG_UNIT:
+            send(unit.unit % 247 + 1, reply)
+        elif fault.kind is not FaultKind.SILENCE:
+            send(unit.unit, _spoilt(reply, request, fault))
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            action()
+
+        task = self._loop.create_task(wait())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drop(self) -> None:
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+    async def _shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        await self._drop()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._frame_end is not None:
+            self._frame_end.cancel()
+        if self._descriptors is not None:
+            self._loop.remove_reader(self._descriptors[0])
+            for descriptor in self._descriptors:
+                os.close(descriptor)
+            self._descriptors = None
+        await asyncio.sleep(0.01)
+
+
+def _is_whole(frame: bytes) -> bool:
+    return len(frame) >= 4 and crc16(frame[:-2]) == frame[-2:]
+
+
+def _spoilt(reply: bytes, request: bytes, fault: Fault) -> bytes:
+    """The reply with a fault of its content; what the frame around it says stays consistent."""
+    if fault.kind is FaultKind.EXCEPTION:
+        return bytes([request[0] | 0x80, fault.code])
+    if fault.kind is FaultKind.WRONG_FUNCTION:
+        return bytes([{3: 4, 4: 3}.get(reply[0], reply[0])]) + reply[1:]
+    # WRONG_LENGTH: one register is missing and the byte count agrees, as from a device that was asked something else.
+    if len(reply) < 4:
+        return reply
+    return bytes([reply[0], reply[1] - 2]) + reply[2:-2]

@@ -1,0 +1,190 @@
+"""A simulated Modbus device: registers laid out by a profile read as data, values and status set by the site's process.
+
+It answers requests as Modbus Application Protocol V1.1b3 demands (functions 3 and 4; exceptions 1, 2, 3), whoever asks.
+It shares no code with the gateway's driver: bytes are laid out here a second time, from the profile's text alone.
+Setters may be called from any thread.
+"""
+
+import math
+import struct
+import threading
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from importlib.resources import files
+from typing import Any
+
+READ_HOLDING, READ_INPUT = 3, 4
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+_COUNT_MAX = 125
+_FORMATS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
+
+
+class FaultKind(Enum):
+    """What a simulated device can be made to do wrong."""
+
+    LATE = "late"  # the right answer, ``seconds`` after the question
+    WRONG_LENGTH = "wrong_length"  # one register too few, byte count and checksum to match
+    WRONG_FUNCTION = "wrong_function"  # answers function 4 where 3 was asked, and the other way round
+    WRONG_UNIT = "wrong_unit"  # answers under the next unit number
+    EXCEPTION = "exception"  # answers exception ``code``
+    SILENCE = "silence"  # answers nothing
+    NOISE = "noise"  # bytes that are no frame
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault in force, with what it needs."""
+
+    kind: FaultKind
+    seconds: float = 0.0
+    code: int = 4
+
+
+def load_profile_data(model: str) -> dict[str, Any]:
+    """The text of a shipped profile as plain data. Raises FileNotFoundError for a model that is not shipped."""
+    return tomllib.loads((files("drivers.profiles") / f"{model}.toml").read_text(encoding="utf-8"))
+
+
+class SimulatedUnit:
+    """One device with unit number ``unit``; starts in status ok, all channels at the low end of their range."""
+
+    def __init__(self, profile: Mapping[str, Any], unit: int) -> None:
+        self.unit = unit
+        self._registers = {each["name"]: each for each in profile["register"]}
+        self._channels = {each["name"]: each for each in profile["channel"]}
+        self._statuses: list[Mapping[str, Any]] = list(profile.get("status", []))
+        self._lock = threading.Lock()
+        self._words: dict[tuple[int, int], int] = {}
+        self._held_back: dict[tuple[int, int], int] | None = None
+        self._fault: Fault | None = None
+        self._asked = 0
+        for register in self._registers.values():
+            self._put_pattern(register, 0)
+        for name, channel in self._channels.items():
+            self._put_unit(channel)
+            self.set_value(name, channel["range"][0])
+        self.set_status("ok")
+
+    @property
+    def asked(self) -> int:
+        """How many requests reached this device."""
+        return self._asked
+
+    @property
+    def fault(self) -> Fault | None:
+        """The fault in force, None when the device behaves."""
+        return self._fault
+
+    def set_value(self, channel: str, value: str | int | float | Decimal) -> None:
+        """What the channel measures from now on, in the profile's unit; NaN and infinities as floats only."""
+        spec = self._channels[channel]
+        register = self._registers[spec["register"]]
+        if isinstance(value, float) and not math.isfinite(value):
+            raw: float | int = value
+        else:
+            scaled = Decimal(str(value)) / Decimal(spec.get("scale", "1"))
+            raw = float(scaled) if register["type"] == "f32" else int(scaled.to_integral_value())
+        self.set_register(register["name"], raw)
+
+    def set_register(self, name: str, raw: int | float) -> None:
+        """What a register holds from now on, as a number of the register's type."""
+        register = self._registers[name]
+        packed = struct.pack(_FORMATS[register["type"]], raw)
+        with self._lock:
+            self._put_pattern(register, int.from_bytes(packed, "big"))
+
+    def set_status(self, meaning: str) -> None:
+        """Makes the status registers say ``meaning``, as the profile encodes it. Raises ValueError if it cannot.
+
+        Meanings as in profiles: ok, warming_up, inhibited, calibration, device_fault, over_range.
+        """
+        found = [(rule["register"], _raw_of(rule, meaning)) for rule in self._statuses]
+        if meaning != "ok" and all(raw is None for _, raw in found):
+            raise ValueError(f"this device cannot say {meaning!r}")
+        for rule, (name, raw) in zip(self._statuses, found, strict=True):
+            if raw is None:
+                raw = _raw_of(rule, "ok")
+            self.set_register(name, 0 if raw is None else raw)
+
+    def set_sentinel(self, channel: str) -> None:
+        """Puts the profile's sentinel into the channel's register; all ones if the profile names none."""
+        spec = self._channels[channel]
+        register = self._registers[spec["register"]]
+        width = 16 if register["type"] in ("u16", "s16") else 32
+        sentinels = spec.get("sentinels", [])
+        with self._lock:
+            self._put_pattern(register, sentinels[0]["raw"] if sentinels else (1 << width) - 1)
+
+    def freeze(self) -> None:
+        """From now on the device repeats what it holds, whatever is set, until ``thaw``."""
+        with self._lock:
+            self._held_back = dict(self._words) if self._held_back is None else self._held_back
+
+    def thaw(self) -> None:
+        """Ends ``freeze``: what was set meanwhile shows."""
+        with self._lock:
+            self._held_back = None
+
+    def break_with(self, fault: Fault) -> None:
+        """Puts a fault in force, in place of any other."""
+        self._fault = fault
+
+    def heal(self) -> None:
+        """Ends every fault, ``freeze`` included. Status and values stay as they were set."""
+        self._fault = None
+        self.thaw()
+
+    def answer(self, request: bytes) -> bytes:
+        """The protocol data unit that a healthy device answers to ``request`` (function code first)."""
+        self._asked += 1
+        if not request:
+            return bytes([0x80, ILLEGAL_FUNCTION])
+        function = request[0]
+        if function not in (READ_HOLDING, READ_INPUT):
+            return bytes([function | 0x80, ILLEGAL_FUNCTION])
+        if len(request) != 5:
+            return bytes([function | 0x80, ILLEGAL_VALUE])
+        address, count = struct.unpack(">HH", request[1:])
+        if not 1 <= count <= _COUNT_MAX:
+            return bytes([function | 0x80, ILLEGAL_VALUE])
+        with self._lock:
+            words = self._words if self._held_back is None else self._held_back
+            addresses = [each for code, each in words if code == function]
+            if not addresses or address < min(addresses) or address + count > max(addresses) + 1:
+                return bytes([function | 0x80, ILLEGAL_ADDRESS])
+            held = [words.get((function, each), 0) for each in range(address, address + count)]
+        return struct.pack(f">BB{count}H", function, 2 * count, *held)
+
+    def _put_unit(self, channel: Mapping[str, Any]) -> None:
+        for code in channel.get("unit_codes", []):
+            if code["unit"] == channel["unit"]:
+                self._put_pattern(self._registers[channel["unit_register"]], code["raw"])
+
+    def _put_pattern(self, register: Mapping[str, Any], pattern: int) -> None:
+        """Lays the bits out in the register's byte order: A is the most significant byte of four."""
+        key = (register.get("function", READ_HOLDING), register["address"])
+        if register["type"] in ("u16", "s16"):
+            self._words[key] = pattern
+            return
+        lettered = dict(zip("ABCD", pattern.to_bytes(4, "big"), strict=True))
+        sent = bytes(lettered[letter] for letter in register.get("order", "ABCD"))
+        self._words[key] = int.from_bytes(sent[:2], "big")
+        self._words[(key[0], key[1] + 1)] = int.from_bytes(sent[2:], "big")
+
+
+def _raw_of(rule: Mapping[str, Any], meaning: str) -> int | None:
+    """A raw value under which the status rule says ``meaning``; None if there is none."""
+    for bit in rule.get("bits", []):
+        if bit["means"] == meaning:
+            return int(bit["mask"])
+    for span in rule.get("values", []):
+        if span["means"] == meaning:
+            return int(span["raw"] if "raw" in span else span["from"])
+    if rule["otherwise"] != meaning:
+        return None
+    if meaning == "ok":
+        return 0
+    return max((int(span.get("raw", span.get("to", 0))) for span in rule.get("values", [])), default=-1) + 1
