@@ -1,0 +1,43 @@
+# permitgate: every target sets up what it needs by itself (a virtual environment in .venv).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Tests run on as many workers as there are cores, two at most: that is what the build machine has.
+WORKERS ?= 2
+
+.PHONY: help demo test check bench clean
+
+help:  ## this text
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(STAMP): setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3,11),(3,12),(3,13)))' \
+	  || { echo "permitgate needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ..."; exit 3; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -y -q python3-venv; \
+	  else echo "Python's venv module is missing. Run: sudo apt-get install -y python3-venv"; exit 3; fi; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=77' wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+demo: $(STAMP)  ## the whole virtual site: one story, every step with its expected outcome, under a minute
+	$(BIN)/permitgate demo
+
+test: $(STAMP) check  ## everything: the gate, then whole processes over real protocols, then the simulations
+	$(BIN)/pytest -q -n $(WORKERS) tests/system tests/simulation
+
+check: $(STAMP)  ## the fast gate: format, types, imports, unit + property + contract tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q -n $(WORKERS) tests/unit tests/property tests/contract
+
+bench: $(STAMP)  ## benchmarks, each beside its baseline; a missed budget is shown as missed, the exit code stays 0
+	$(BIN)/python -m hil.bench
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
