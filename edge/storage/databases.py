@@ -1,0 +1,210 @@
+"""Opening SQLite files: one owner each, readers that cannot write, damage kept and named."""
+
+import fcntl
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from edge.core.readings import UtcMs
+from edge.ports.errors import DamagedError, PermitgateError, StoreError, UnusableError
+from edge.ports.stores import DiskFullError, NewerDatabaseError, OwnedError
+
+SCHEMA_VERSIONS = {"journal": 1, "authority": 1, "telemetry": 1}
+"""PRAGMA user_version of each file as this code writes and reads it."""
+
+WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+"""journal_size_limit: a WAL that once grew is cut back to this when it is next reset."""
+
+QUICK_CHECK_MAX_BYTES = 64 * 1024 * 1024
+"""Files up to this size get PRAGMA quick_check when opened; larger ones are checked by a child in the background."""
+
+_MIGRATION_TIMEOUT_S = 600
+_BUSY_TIMEOUT_S = 5.0
+_READER_BUSY_TIMEOUT_S = 1.0
+
+Migrate = Callable[[str, Path], None]
+"""Brings the file of that kind up to date, creating it if need be."""
+
+
+def translated(error: sqlite3.Error, path: Path) -> PermitgateError:
+    """Our error for one of SQLite's; the type says whether trying again can help."""
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return DiskFullError(f"{path}: no room to write: free disk space; nothing was lost ({error})")
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DamagedError(f"{path}: damaged: {error}")
+    if primary == sqlite3.SQLITE_CONSTRAINT:
+        return UnusableError(f"{path}: refused by the database: {error}")
+    return StoreError(f"{path}: {error}")
+
+
+@contextmanager
+def naming_errors(path: Path) -> Iterator[None]:
+    """Translate SQLite's errors inside the block."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+
+
+def migrate_in_child(kind: str, path: Path) -> None:
+    """Run the migrations in a short process of their own: their library costs 31 MiB that the daemon must not carry."""
+    command = [sys.executable, "-P", "-m", "edge.storage.migrations", kind, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_MIGRATION_TIMEOUT_S, check=False)
+    if done.returncode:
+        raise UnusableError(f"{path}: the migration failed: {done.stderr.strip()[-500:]}")
+
+
+def ensure_schema(kind: str, path: Path, migrate: Migrate = migrate_in_child) -> None:
+    """Have the file in this code's schema. Raises NewerDatabaseError, DamagedError or UnusableError."""
+    wanted = SCHEMA_VERSIONS[kind]
+    found = schema_version(path)
+    if found > wanted:
+        raise NewerDatabaseError(f"{path}: schema {found}, this version knows {wanted}: install a newer permitgate")
+    if found < wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        migrate(kind, path)
+
+
+def schema_version(path: Path) -> int:
+    """PRAGMA user_version; 0 for a file that does not exist yet."""
+    if not path.exists():
+        return 0
+    with naming_errors(path):
+        connection = _connect(path, "ro", _READER_BUSY_TIMEOUT_S)
+        try:
+            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        finally:
+            connection.close()
+    return version
+
+
+class OwnerLock:
+    """Holds ``<file>.owner`` locked: a second owner of one file would checkpoint under the first."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path.with_name(path.name + ".owner"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise OwnedError(f"{path}: another process writes this file: stop it, or use its socket") from None
+
+    def release(self) -> None:
+        """Let go; also happens when the process ends, however it ends."""
+        os.close(self._descriptor)
+
+
+def open_owner(path: Path, synchronous: str) -> sqlite3.Connection:
+    """The one read-write connection of a file: WAL, no automatic checkpoint. ``synchronous``: FULL or NORMAL.
+
+    May be handed to another thread, used by one at a time.
+    """
+    connection = _connect(path, "rw", _BUSY_TIMEOUT_S, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_SIZE_LIMIT_BYTES}")
+        connection.execute("PRAGMA mmap_size = 0")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, for one thread. Raises StoreError if there is no file or it cannot be read."""
+    with naming_errors(path):
+        connection = _connect(path, "ro", _READER_BUSY_TIMEOUT_S)
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA mmap_size = 0")
+    return connection
+
+
+def _connect(path: Path, mode: str, busy_timeout_s: float, check_same_thread: bool = True) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=check_same_thread,
+        cached_statements=64,
+    )
+
+
+def quick_check(connection: sqlite3.Connection, path: Path) -> None:
+    """PRAGMA quick_check. Raises DamagedError with SQLite's first finding."""
+    with naming_errors(path):
+        finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if finding != "ok":
+        raise DamagedError(f"{path}: damaged: {finding}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """All or nothing: committed when the block ends, rolled back when it, or the commit, raises."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise translated(error, path) from error
+        raise
+
+
+def passive_checkpoint(connection: sqlite3.Connection, path: Path) -> bool:
+    """PRAGMA wal_checkpoint(PASSIVE); True if the whole WAL is in the file now."""
+    with naming_errors(path):
+        busy, in_wal, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return not busy and in_wal == copied
+
+
+def set_aside(path: Path, now_ms: UtcMs) -> Path:
+    """Rename a damaged file, and its WAL with it, to ``<name>.damaged-<utc>``; returns the new name. Never deletes."""
+    stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    kept = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 1
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    for suffix in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(kept.with_name(kept.name + suffix))
+    sync_folder(path.parent)
+    return kept
+
+
+def sync_folder(folder: Path) -> None:
+    """fsync a folder, so that a rename in it survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, pieces: Iterator[bytes]) -> None:
+    """Replace a file as a whole: temporary name, fsync, rename, fsync of the folder. Raises StoreError."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        with open(temporary, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path}: not written: {error.strerror}") from error
