@@ -95,7 +95,7 @@ class _Type4:
         self._frame_bytes = (16, 24, 32, 40, 48, 64, 96, 128, 256)[min(parameter >> 4, 8)]
         return b"\x06" if TagFault.SHORT_ATS in self._faults else bytes.fromhex("067777710280")
 
-    def _information(self, head: int, content: bytes) -> bytes:
+    def _information(self, head: int, content: bytes) -> bytes | None:
         self._command += content
         if head & 0x10:
             return bytes([0xA2 | head & 1])

@@ -158,6 +158,11 @@ def verify(token: bytes, uid: bytes, issuers: Mapping[bytes, IssuerKey], site: s
     return claims
 
 
+def key_id_of(token: bytes) -> bytes:
+    """The 4 bytes that name the token's issuer key. Raises ``TokenError`` (malformed)."""
+    return _split(token).key_id
+
+
 def to_be_signed(protected: bytes, payload: bytes) -> bytes:
     """RFC 9052 section 4.4, Sig_structure of a COSE_Sign1 without external data."""
     return cbor2.dumps(["Signature1", protected, b"", payload])
