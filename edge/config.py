@@ -1,5 +1,11 @@
 """The configuration of a gateway: one TOML file in, one frozen ``Config`` out, or every finding at once."""
 
+from pathlib import Path
+
+from edge.config_check import check_reading
+from edge.config_read import read_config
+from edge.config_report import CheckReport, report_on
+from edge.config_table import Table, read_file, read_table
 from edge.config_values import (
     Area,
     Bus,
@@ -21,6 +27,7 @@ from edge.config_values import (
 __all__ = [
     "Area",
     "Bus",
+    "CheckReport",
     "Clock",
     "Config",
     "Device",
@@ -34,4 +41,30 @@ __all__ = [
     "RtuBus",
     "Side",
     "TcpBus",
+    "check",
+    "load",
+    "parse",
 ]
+
+
+def load(path: Path) -> Config:
+    """The configuration in that file. Raises ConfigurationError with every finding as ``file:line: key: …``."""
+    return _checked(read_file(path))
+
+
+def parse(data: bytes, file: str) -> Config:
+    """The configuration in those bytes; ``file`` is the name that findings give. Raises as ``load`` does."""
+    return _checked(read_table(data, file))
+
+
+def check(path: Path) -> CheckReport:
+    """What the file would run: areas, doors, requests and load of each bus. Starts nothing. Raises as ``load`` does."""
+    return report_on(load(path))
+
+
+def _checked(root: Table) -> Config:
+    reading = read_config(root)
+    check_reading(reading)
+    assert root.findings is not None
+    root.findings.raise_if_any()
+    return reading.config()

@@ -5,29 +5,37 @@ wrong notes it and gives a stand-in, so that reading goes on: call ``Findings.ra
 Generic: the file's meaning belongs to the caller.
 """
 
-import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from edge.config_lines import KeyPath, locate
+from edge.config_wording import did_you_mean, kind_of, listed, one_line, shown, shown_key
 from edge.ports.errors import ConfigurationError
 
 SIZE_BYTES_MAX = 262_144
 """Far above any real file; bounds what a wrong path can cost."""
 
+__all__ = [
+    "REQUIRED",
+    "Findings",
+    "Required",
+    "Table",
+    "did_you_mean",
+    "listed",
+    "path_is_plain",
+    "read_file",
+    "read_table",
+]
+
 FINDINGS_MAX = 200
 """More than anyone reads at once."""
 
-_SHOWN_LENGTH_MAX = 60
 _PLACES_MAX = 30
 _PLACE_IN_MESSAGE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_LISTED_MAX = 40
 
 Default = TypeVar("Default")
 Choice = TypeVar("Choice")
@@ -100,6 +108,10 @@ class Table:
         if self.findings is not None:
             self.findings.add(self.line(key), self._place(key), what)
 
+    def say_no_more(self) -> None:
+        """Stay silent about the rest of this table: what it may hold depends on a value that was refused."""
+        self.findings = None
+
     def known_keys(self) -> set[tuple[str, str]]:
         """Every (table name, key) that was asked for here and below, written or not."""
         name = ".".join(part for part in self._path if isinstance(part, str))
@@ -119,9 +131,9 @@ class Table:
         for part in (*self._path, key):
             if isinstance(part, int):
                 identity = self._values.get("id")
-                parts[-1] += f"[{_shown_key(identity) if isinstance(identity, str) and identity else part + 1}]"
+                parts[-1] += f"[{shown_key(identity) if isinstance(identity, str) and identity else part + 1}]"
             else:
-                parts.append(_shown_key(part))
+                parts.append(shown_key(part))
         return ".".join(parts)
 
     def _take(self, key: str, default: Default | Required) -> tuple[bool, Any]:
@@ -143,7 +155,7 @@ class Table:
             return self._within({}, (*self._path, key), self.findings)
         if isinstance(value, dict):
             return self._within(value, (*self._path, key), self.findings)
-        what = f"must be a table, written [{key}], not {_kind(value)}" if present else f"missing; add a table [{key}]"
+        what = f"must be a table, written [{key}], not {kind_of(value)}" if present else f"missing; add a table [{key}]"
         self.refuse(key, what)
         return self._within({}, (*self._path, key), None)
 
@@ -152,7 +164,7 @@ class Table:
         present, value = self._take(key, None)
         entries = value if present else []
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            self.refuse(key, f"must be tables, each written [[{key}]], not {_kind(value)}")
+            self.refuse(key, f"must be tables, each written [[{key}]], not {kind_of(value)}")
             return ()
         if not count_min <= len(entries) <= count_max:
             self.refuse(key, f"{len(entries)} of [[{key}]], {count_min} to {count_max} allowed")
@@ -175,30 +187,30 @@ class Table:
             return minimum if isinstance(value, Required) else value
         allowed = f"a whole number from {minimum} to {maximum}{unit and ' ' + unit}"
         if type(value) is not int:
-            self.refuse(key, f"must be {allowed}, not {_kind(value)}")
+            self.refuse(key, f"must be {allowed}, not {kind_of(value)}")
         elif not minimum <= value <= maximum:
-            self.refuse(key, f"{_shown(value)} is out of range; give {allowed}")
+            self.refuse(key, f"{shown(value)} is out of range; give {allowed}")
         else:
             return value
         return minimum
 
     def getmilliseconds(
-        self, key: str, *, minimum_ms: int, maximum_ms: int, default_ms: int | Required = REQUIRED
+        self, key: str, *, minimum_ms: int, maximum_ms: int, default_ms: int | Required = REQUIRED, why: str = ""
     ) -> int:
-        """Seconds as written, whole or with up to three decimals, as exact milliseconds."""
+        """Seconds, whole or with up to three decimals, as exact milliseconds; ``why`` explains the bounds."""
         present, value = self._take(key, default_ms)
         if not present:
             return minimum_ms if isinstance(value, Required) else int(value)
-        allowed = f"seconds from {_seconds(minimum_ms)} to {_seconds(maximum_ms)}"
+        allowed = f"seconds from {_seconds(minimum_ms)} to {_seconds(maximum_ms)}{why and f' ({why})'}"
         if type(value) is not int and not isinstance(value, Decimal):
-            self.refuse(key, f"must be {allowed}, not {_kind(value)}")
+            self.refuse(key, f"must be {allowed}, not {kind_of(value)}")
             return minimum_ms
         # Compared as seconds: a product could overflow or be rounded, a comparison of decimals is exact.
         lowest, highest = Decimal(minimum_ms) / 1000, Decimal(maximum_ms) / 1000
         if (isinstance(value, Decimal) and not value.is_finite()) or not lowest <= value <= highest:
-            self.refuse(key, f"{_shown(value)} s is out of range; give {allowed}")
+            self.refuse(key, f"{shown(value)} s is out of range; give {allowed}")
         elif (milliseconds := _whole_milliseconds(Decimal(value))) is None:
-            self.refuse(key, f"{_shown(value)} s is finer than a millisecond; give {allowed}, at most 3 decimals")
+            self.refuse(key, f"{shown(value)} s is finer than a millisecond; give {allowed}, at most 3 decimals")
         else:
             return milliseconds
         return minimum_ms
@@ -207,7 +219,7 @@ class Table:
         """``true`` or ``false``."""
         present, value = self._take(key, default)
         if present and not isinstance(value, bool):
-            self.refuse(key, f"must be true or false, without quotes, not {_kind(value)}")
+            self.refuse(key, f"must be true or false, without quotes, not {kind_of(value)}")
         return value is True
 
     def getchoice(
@@ -222,7 +234,7 @@ class Table:
             if type(value) is type(allowed) and value == allowed:
                 return meaning
         hint = did_you_mean(value, choices) if isinstance(value, str) else ""
-        self.refuse(key, f"{_shown(value)} is unknown{hint}; one of: {listed(choices)}")
+        self.refuse(key, f"{shown(value)} is unknown{hint}; one of: {listed(choices)}")
         return standing_in
 
     def getstring(
@@ -233,9 +245,9 @@ class Table:
         if not present:
             return "" if isinstance(value, Required) else value
         if not isinstance(value, str):
-            self.refuse(key, f"must be text in quotes ({form}), not {_kind(value)}")
+            self.refuse(key, f"must be text in quotes ({form}), not {kind_of(value)}")
         elif pattern.fullmatch(value) is None:
-            self.refuse(key, f"{_shown(value)} cannot be used; give {form}")
+            self.refuse(key, f"{shown(value)} cannot be used; give {form}")
         else:
             return value
         return ""
@@ -256,11 +268,11 @@ class Table:
             return () if isinstance(value, Required) else tuple(value)
         allowed = f"{count_min} to {count_max} texts in brackets, each {form}"
         if not isinstance(value, list):
-            self.refuse(key, f"must be {allowed}, not {_kind(value)}")
+            self.refuse(key, f"must be {allowed}, not {kind_of(value)}")
         elif not count_min <= len(value) <= count_max:
             self.refuse(key, f"{len(value)} entries; give {allowed}")
         elif wrong := [item for item in value if not isinstance(item, str) or pattern.fullmatch(item) is None]:
-            self.refuse(key, f"{_shown(wrong[0])} cannot be used; give {allowed}")
+            self.refuse(key, f"{shown(wrong[0])} cannot be used; give {allowed}")
         elif len(set(value)) < len(value):
             self.refuse(key, "the same text twice; give each once")
         else:
@@ -274,9 +286,9 @@ class Table:
             return Path("/") if isinstance(value, Required) else Path(value)
         form = f"an absolute path of at most {length_max} bytes, without '..'"
         if not isinstance(value, str):
-            self.refuse(key, f"must be text in quotes ({form}), not {_kind(value)}")
+            self.refuse(key, f"must be text in quotes ({form}), not {kind_of(value)}")
         elif not path_is_plain(value, length_max):
-            self.refuse(key, f"{_shown(value)} cannot be used; give {form}")
+            self.refuse(key, f"{shown(value)} cannot be used; give {form}")
         else:
             return Path(value)
         return Path("/")
@@ -298,7 +310,7 @@ def read_table(data: bytes, file: str) -> Table:
         findings.add(line, "file", f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8")
     except ValueError as error:
         # Numbers and dates that have the right form and no value, such as 2026-02-30: tomllib names no place for them.
-        findings.add(1, "file", f"a value cannot be read ({_one_line(str(error))}); look for odd numbers and dates")
+        findings.add(1, "file", f"a value cannot be read ({one_line(str(error))}); look for odd numbers and dates")
     findings.raise_if_any()
     raise AssertionError("unreachable: a finding was added")
 
@@ -314,19 +326,6 @@ def read_file(path: Path) -> Table:
         findings.add(1, "file", f"cannot be read: {reason}; name an existing file that this user may read")
     findings.raise_if_any()
     raise AssertionError("unreachable: a finding was added")
-
-
-def did_you_mean(given: str, known: "Mapping[Any, Any] | Sequence[str]") -> str:
-    """``, did you mean 'x'?`` for the nearest known word, or nothing."""
-    near = get_close_matches(given[:_SHOWN_LENGTH_MAX], [str(each) for each in known], n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
-
-
-def listed(names: "Mapping[Any, Any] | Sequence[Any]") -> str:
-    """The names for a message, bounded."""
-    shown = [str(name) for name in names]
-    more = f", and {len(shown) - _LISTED_MAX} more" if len(shown) > _LISTED_MAX else ""
-    return ", ".join(shown[:_LISTED_MAX]) + more if shown else "none"
 
 
 def path_is_plain(text: str, length_max: int) -> bool:
@@ -351,7 +350,7 @@ def _decimal(text: str) -> Decimal:
 
 def _add_syntax_finding(findings: Findings, message: str, data: bytes) -> None:
     place = _PLACE_IN_MESSAGE.search(message)
-    what = _one_line(message[: place.start()] if place else message)
+    what = one_line(message[: place.start()] if place else message)
     if place is None:
         findings.add(1, "file", what)
     elif place.group(1) is None:
@@ -374,25 +373,3 @@ def _whole_milliseconds(seconds: Decimal) -> int | None:
 
 def _seconds(milliseconds: int) -> str:
     return f"{milliseconds / 1000:g}" if milliseconds % 1000 else str(milliseconds // 1000)
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "a number", Decimal: "a decimal", str: "text", list: "a list", dict: "a table"}
-    return f"{names.get(type(value), 'a date or time')} ({_shown(value)})"
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
-    except ValueError:
-        text = "a number of thousands of digits"
-    return _one_line(text)
-
-
-def _shown_key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _shown(key)
-
-
-def _one_line(text: str) -> str:
-    flat = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return flat if len(flat) <= _SHOWN_LENGTH_MAX * 2 else flat[: _SHOWN_LENGTH_MAX * 2] + "…"
