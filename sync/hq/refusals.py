@@ -22,6 +22,7 @@ class RefusalCode(Enum):
     CODE = "code_refused"
     BADGE = "badge_refused"
     SETTING = "setting_refused"
+    UNAVAILABLE = "unavailable"
 
 
 class Refusal(Exception):

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from sync.formats.errors import FormatError
 from sync.formats.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, NodeRow
 from sync.hq.migrations import migrate
+from sync.hq.refusals import Refusal, RefusalCode
 from sync.hq.store import Enrolment, HeldFreeze, Log, LogRole, Record
 
 _BUSY_TIMEOUT_S = 10.0
@@ -45,23 +46,25 @@ class SqliteStore:
     @contextmanager
     def reading(self) -> Iterator["SqliteTransaction"]:
         """A consistent view."""
-        self._connection.execute("BEGIN DEFERRED")
-        try:
-            yield SqliteTransaction(self._connection)
-        finally:
-            self._connection.execute("ROLLBACK")
+        with _named_errors():
+            self._connection.execute("BEGIN DEFERRED")
+            try:
+                yield SqliteTransaction(self._connection)
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     @contextmanager
     def writing(self) -> Iterator["SqliteTransaction"]:
         """Alone from the beginning; durable when it has ended."""
-        with self._alone():
+        with self._alone(), _named_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield SqliteTransaction(self._connection)
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
             if self._wal.exists() and self._wal.stat().st_size > _CHECKPOINT_BYTES:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -72,6 +75,14 @@ class SqliteStore:
             yield
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Refusal(RefusalCode.UNAVAILABLE, f"database: {error}; nothing was changed, try again") from error
 
 
 class SqliteTransaction:

@@ -1,0 +1,100 @@
+"""HQ as a process: the web application with its store and clock, served over TLS by uvicorn."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from edge.host import system_clock
+from sync.hq import admin
+from sync.hq.place import open_place
+from sync.hq.refusals import Refusal, RefusalCode
+from sync.hq.web import Service, application
+
+_CONCURRENT_MAX = 128
+_KEEP_ALIVE_S = 75
+
+
+def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str]) -> admin.InitReport:
+    """Make an HQ for (site, organisation) and an enrolment code; see ``sync.hq.admin.init``."""
+    return admin.init(folder, names, gateway, hosts, system_clock.utc_ms())
+
+
+def issue_badge(folder: Path, worker: str, permit: str, uid: bytes) -> bytes:
+    """A badge token valid now; see ``sync.hq.admin.issue_badge``."""
+    return admin.issue_badge(folder, worker, permit, uid, system_clock.utc_ms())
+
+
+def serve(folder: Path, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. ``port`` 0 takes a free one; ``on_ready`` is told the URL once it listens.
+
+    Raises Refusal when there is no HQ in the folder or the port cannot be had.
+    """
+    place = open_place(folder)
+    store = place.store()
+    log = structlog.get_logger("hq")
+    try:
+        service = Service(
+            place, store, system_clock.utc_ms, lambda code, text: log.info("refused", code=code, text=text)
+        )
+        config = uvicorn.Config(
+            application(service),
+            ssl_certfile=str(place.certificates.server_certificate_path),
+            ssl_keyfile=str(place.certificates.server_key_path),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            limit_concurrency=_CONCURRENT_MAX,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=1,
+        )
+        with contextlib.closing(_listen(host, port)) as listener:
+            _Server(config, lambda: on_ready(_url(host, listener))).run(sockets=[listener])
+    finally:
+        store.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and takes SIGTERM for a wish to end, not for an error."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        wanted = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, self.handle_exit) for number in wanted}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise Refusal(RefusalCode.SETTING, f"{host}:{port}: cannot listen: {error}; choose another port") from None
+    return listener
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
