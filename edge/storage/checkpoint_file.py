@@ -37,7 +37,7 @@ def read_note(path: Path) -> str | None:
 
 
 def open_note_file(path: Path, log_key: VerifierKey) -> tuple[Checkpoint, str] | None:
-    """The last signed checkpoint and its note, verified. Raises CheckpointDamagedError if it is not by this log's key."""
+    """The last signed checkpoint and its note, verified. Raises CheckpointDamagedError unless this log signed it."""
     note = read_note(path)
     if note is None:
         return None

@@ -114,6 +114,8 @@ def open_owner(path: Path, synchronous: str) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_SIZE_LIMIT_BYTES}")
         connection.execute("PRAGMA mmap_size = 0")
+        # Without it INSERT OR REPLACE would slip past the triggers that keep rows.
+        connection.execute("PRAGMA recursive_triggers = 1")
     except BaseException:
         connection.close()
         raise

@@ -266,7 +266,7 @@ class JournalWriter:
     def _write(self, prepared: _Prepared) -> None:
         execute_many = self._connection.executemany
         execute_many("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", prepared.entries)
-        execute_many("INSERT INTO node VALUES (?, ?)", node_rows(self._frontier.size, prepared.nodes))
+        execute_many("INSERT INTO node VALUES (?, ?)", node_rows(prepared.nodes))
         if prepared.heads:
             execute_many(
                 "REPLACE INTO chain VALUES (?, ?, ?)", [(name, *head) for name, head in prepared.heads.items()]

@@ -105,8 +105,8 @@ class JournalReader:
     def rows(self, start: int, limit: int = READ_ROWS_MAX) -> tuple[EntryRow, ...]:
         """Rows from ``start`` with their evidence, at most 256, as stored: nothing is judged."""
         rows = self._rows(
-            "SELECT e.seq, e.kind, e.permit, e.wall_ms, e.leaf, v.data FROM entry e LEFT JOIN evidence v ON v.seq = e.seq"
-            " WHERE e.seq >= ? ORDER BY e.seq LIMIT ?",
+            "SELECT e.seq, e.kind, e.permit, e.wall_ms, e.leaf, v.data"
+            " FROM entry e LEFT JOIN evidence v ON v.seq = e.seq WHERE e.seq >= ? ORDER BY e.seq LIMIT ?",
             start,
             min(limit, READ_ROWS_MAX),
         )

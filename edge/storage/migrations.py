@@ -16,7 +16,7 @@ _JOURNAL = (
     "CREATE INDEX entry_by_kind ON entry (kind)",
     "CREATE INDEX entry_by_permit ON entry (permit) WHERE permit IS NOT NULL",
     "CREATE INDEX entry_by_time ON entry (wall_ms) WHERE wall_ms IS NOT NULL",
-    "CREATE TABLE node (position INTEGER PRIMARY KEY, hash BLOB NOT NULL CHECK (length(hash) = 32)) STRICT",
+    "CREATE TABLE node (leaf INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT",
     "CREATE TABLE chain (permit TEXT PRIMARY KEY, n INTEGER NOT NULL, head BLOB NOT NULL) STRICT, WITHOUT ROWID",
     # Data may be erased (NULL); its hash is in the leaf and stays.
     "CREATE TABLE evidence (seq INTEGER PRIMARY KEY, data BLOB) STRICT",
@@ -25,7 +25,7 @@ _JOURNAL = (
     "CREATE TABLE cosigned (size INTEGER PRIMARY KEY, at_s INTEGER NOT NULL, note TEXT NOT NULL) STRICT",
     "CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "INSERT INTO mark VALUES ('pruned_to', 0)",
-    # J1 and J6. INSERT OR REPLACE fires no delete trigger, so an insert must be at the end.
+    # J1 and J6. INSERT OR REPLACE may fire no delete trigger, so an entry's insert must be at the end.
     """CREATE TRIGGER entry_only_at_the_end BEFORE INSERT ON entry
         WHEN NEW.seq <> ifnull((SELECT max(seq) + 1 FROM entry), 0)
         BEGIN SELECT RAISE(ABORT, 'J6: an entry may only be appended'); END""",
@@ -34,9 +34,6 @@ _JOURNAL = (
     """CREATE TRIGGER entry_kept BEFORE DELETE ON entry
         WHEN OLD.seq >= (SELECT value FROM mark WHERE name = 'pruned_to')
         BEGIN SELECT RAISE(ABORT, 'J1: an entry is kept until it is pruned'); END""",
-    """CREATE TRIGGER node_only_at_the_end BEFORE INSERT ON node
-        WHEN NEW.position <> ifnull((SELECT max(position) + 1 FROM node), 0)
-        BEGIN SELECT RAISE(ABORT, 'J1: a node may only be appended'); END""",
     """CREATE TRIGGER node_never_changed BEFORE UPDATE ON node
         BEGIN SELECT RAISE(ABORT, 'J1: a node is never changed'); END""",
     """CREATE TRIGGER node_kept BEFORE DELETE ON node
@@ -66,7 +63,7 @@ _AUTHORITY = (
     """CREATE TRIGGER log_kept BEFORE DELETE ON log
         BEGIN SELECT RAISE(ABORT, 'D1: what is trusted is kept'); END""",
     "CREATE TABLE operation (idx INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
-    "CREATE TABLE node (position INTEGER PRIMARY KEY, hash BLOB NOT NULL CHECK (length(hash) = 32)) STRICT",
+    "CREATE TABLE node (leaf INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT",
     # tag: a worker's badge tag; owner: a certificate's worker; short_id and status: a permit's.
     """CREATE TABLE record (
         number INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL,

@@ -1,39 +1,46 @@
-"""Merkle nodes in a table: every node has its place in the order of completion, so new ones are always at the end.
+"""Merkle nodes in a table: one row per leaf, holding the hashes of all nodes that the leaf completed.
 
-Appending leaf m completes the nodes (0, m), (1, m >> 1), … as long as the low bits of m are ones; before it,
-2m − popcount(m) nodes were complete. One page is written per commit, where (level, index) would scatter over many.
+Appending leaf m completes the nodes (0, m), (1, m >> 1), … as long as the low bits of m are ones; their hashes stand
+one after the other in row m. New rows are always at the end, so a commit writes one page of nodes.
 """
 
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge.ports.errors import RefusedError
+from edge.ports.errors import DamagedError, RefusedError
 from edge.storage.databases import naming_errors
-from sync.formats.merkle import NodeReader, NodeRow
+from sync.formats.merkle import HASH_BYTES, NodeReader, NodeRow
 
 
-def position(level: int, index: int) -> int:
-    """Where the node stands in the order in which nodes become complete."""
-    last_leaf = ((index + 1) << level) - 1
-    return 2 * last_leaf - last_leaf.bit_count() + level
-
-
-def node_rows(size: int, rows: Iterable[NodeRow]) -> list[tuple[int, bytes]]:
-    """(position, hash) of nodes that completed in this order after a tree of ``size`` leaves."""
-    first = 2 * size - size.bit_count()
-    return [(first + offset, row[2]) for offset, row in enumerate(rows)]
+def node_rows(nodes: Iterable[NodeRow]) -> list[tuple[int, bytes]]:
+    """(leaf, hashes) of nodes in the order in which they were completed, leaves first."""
+    rows: list[tuple[int, bytes]] = []
+    leaf, hashes = -1, b""
+    for level, index, node in nodes:
+        if level:
+            hashes += node
+            continue
+        if leaf >= 0:
+            rows.append((leaf, hashes))
+        leaf, hashes = index, node
+    if leaf >= 0:
+        rows.append((leaf, hashes))
+    return rows
 
 
 def node_reader(connection: sqlite3.Connection, path: Path) -> NodeReader:
     """Reads nodes by (level, index). Raises RefusedError for one that is not complete."""
 
     def read(level: int, index: int) -> bytes:
+        leaf = ((index + 1) << level) - 1
         with naming_errors(path):
-            found = connection.execute("SELECT hash FROM node WHERE position = ?", (position(level, index),)).fetchone()
+            found = connection.execute("SELECT hashes FROM node WHERE leaf = ?", (leaf,)).fetchone()
         if found is None:
             raise RefusedError(f"{path}: node {level}/{index} is not complete yet")
-        node_hash: bytes = found[0]
-        return node_hash
+        node: bytes = found[0][level * HASH_BYTES : (level + 1) * HASH_BYTES]
+        if len(node) != HASH_BYTES:
+            raise DamagedError(f"{path}: damaged: node {level}/{index} is cut short")
+        return node
 
     return read
