@@ -43,6 +43,8 @@ __all__ = [
 BEAT = "beat"
 _READ_BYTES = 65_536
 _STOP_WAIT_S = 3.0
+_EXIT_GRACE_MS = 250
+"""A child whose output ended is on its way out; that long we wait for its exit code, which says more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class _Run:
         self.started_at = started_at
         self.heard_at = started_at
         self.broken: str | None = None
+        self.ended_at: MonotonicMs | None = None
         # The writer owns its own descriptor, so that closing it cannot race with one that Popen closes.
         self.writer = FrameWriter(os.dup(process.stdin.fileno()))
         process.stdin.close()
@@ -218,7 +221,7 @@ class ChildProcess:
                 for message in reader.feed(data):
                     if message.get("k") != BEAT:
                         self._on_message(message)
-            run.broken = "its output ended"
+            run.ended_at = self._clock()
         except FrameError as error:
             run.broken = str(error)
         except Exception as error:  # noqa: BLE001 - top of a thread: a message we cannot take means a broken child
@@ -230,6 +233,8 @@ class ChildProcess:
             return f"{self.name}: ended with {returned}"
         if run.broken is not None:
             return f"{self.name}: {run.broken}"
+        if run.ended_at is not None and now - run.ended_at > _EXIT_GRACE_MS:
+            return f"{self.name}: its output ended, killed"
         silent_ms = now - run.heard_at
         if silent_ms > self._silence_ms:
             return f"{self.name}: silent for {silent_ms / 1000:.1f} s, killed"
