@@ -49,7 +49,7 @@ class _Card(Protocol):
     def answer(self, frame: bytes) -> bytes | None: ...
 
 
-class _Type4:
+class Type4Card:
     """ISO-DEP and the NDEF application of a Type 4A tag."""
 
     select_answer = 0x20
@@ -139,7 +139,7 @@ class _Type4:
         return part.ljust(min(size, self._FILES_MAX - offset), b"\x00") + b"\x90\x00"
 
 
-class _Type2:
+class Type2Card:
     """NTAG215: 135 pages of 4 bytes, of which 126 hold data."""
 
     select_answer = 0x00
@@ -316,7 +316,7 @@ def _select(uid: bytes, ndef: bytes, kind: TagKind, faults: Collection[TagFault]
         raise ValueError("a UID of 4 or 7 bytes: nfcpy's simulated field knows no third cascade level")
     if TagFault.BIT_FLIP in faults and ndef:
         ndef = ndef[:-1] + bytes([ndef[-1] ^ 0x01])
-    return _Selection(uid, _Type4(ndef, faults) if kind == "type4" else _Type2(uid, ndef, faults))
+    return _Selection(uid, Type4Card(ndef, faults) if kind == "type4" else Type2Card(uid, ndef, faults))
 
 
 def _frame(datagram: bytes) -> bytes | None:
