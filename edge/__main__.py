@@ -1,0 +1,359 @@
+"""The command line. Stable: scripts and checks rely on names, options, exit codes and JSON."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from edge.app.answers import Commands, config_option, hq_option, json_option
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="permitgate")
+def main() -> None:
+    """permitgate: the edge gateway that makes a work permit physical.
+
+    Exit codes: 0 ok, 1 the answer is no, 2 usage or configuration, 3 could not run.
+    """
+
+
+@main.command()
+@config_option
+def run(config_path: Path) -> None:
+    """Run the gateway until SIGTERM."""
+    from edge.app.daemon import run as run_daemon
+
+    run_daemon(config_path)
+
+
+@main.command()
+@config_option
+@click.option("--probe", is_flag=True, help="Read each configured register once and show it in the four word orders.")
+@json_option
+def check(config_path: Path, probe: bool, json_to: str | None) -> None:
+    """Check the configuration; starts nothing. Every finding at once, as file:line: key: what, range, remedy."""
+    from edge.app.check_command import check as check_config
+
+    check_config(config_path, probe, json_to)
+
+
+@main.command()
+@config_option
+@json_option
+def status(config_path: Path, json_to: str | None) -> None:
+    """What the running gateway sees: doors, readings, permits, holds, link, counters."""
+    from edge.app.local_commands import status as show_status
+
+    show_status(config_path, json_to)
+
+
+@main.command()
+@click.option("--stay", is_flag=True, help="Keep the site running after the story, until Ctrl-C.")
+@click.option("--keep", type=FOLDER, help="Keep everything in this folder: gateway, HQ, tiles, keys, packs.")
+@json_option
+def demo(stay: bool, keep: Path | None, json_to: str | None) -> None:
+    """The whole virtual site: one story, every step with its expected outcome. Exit 0 only if all of them happened."""
+    from hil.demo import run_demo
+
+    run_demo(stay, keep, json_to)
+
+
+@main.command()
+@config_option
+def site(config_path: Path) -> None:
+    """The virtual hardware alone, for a real gateway with simulate = true to talk to. Commands on standard input."""
+    from hil.site_command import run_site
+
+    run_site(config_path)
+
+
+@main.command()
+@config_option
+@click.option("--hq", "url", required=True, help="HQ's address, such as https://hq.example.org:8443")
+@click.option("--code", required=True, help="The one-time code that `permitgate hq init` printed.")
+@json_option
+def enrol(config_path: Path, url: str, code: str, json_to: str | None) -> None:
+    """Exchange keys with HQ, once, with a one-time code."""
+    from edge.app.enrol_command import enrol as enrol_gateway
+
+    enrol_gateway(config_path, url, code, json_to)
+
+
+@main.group()
+def journal() -> None:
+    """The journal: what was decided, in words, and proof that nobody rewrote it."""
+
+
+@journal.command("verify")
+@config_option
+@click.option("--journal", "path", type=FILE, help="Verify this file, such as a copy, instead of the gateway's own.")
+@json_option
+def journal_verify(config_path: Path, path: Path | None, json_to: str | None) -> None:
+    """Re-hash everything; the first thing that is not as it was written is named by its entry."""
+    from edge.app import journal_commands
+
+    journal_commands.verify(config_path, path, json_to)
+
+
+@journal.command("replay")
+@config_option
+@click.option("--journal", "path", type=FILE, help="Replay this file instead of the gateway's own.")
+@json_option
+def journal_replay(config_path: Path, path: Path | None, json_to: str | None) -> None:
+    """Decide every recorded decision again from its question; each must come out the same."""
+    from edge.app import journal_commands
+
+    journal_commands.replay(config_path, path, json_to)
+
+
+@journal.command("search")
+@config_option
+@click.option("--kind", help="Only entries of this kind, such as access.decided")
+@click.option("--permit", help="Only entries of this permit.")
+@click.option("--from", "since", type=click.DateTime(), help="Only entries from this UTC time on.")
+@click.option("--to", "until", type=click.DateTime(), help="Only entries up to this UTC time.")
+@json_option
+def journal_search(
+    config_path: Path,
+    kind: str | None,
+    permit: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    json_to: str | None,
+) -> None:
+    """Entries by kind, permit and time; any combination."""
+    from edge.app import journal_commands
+
+    journal_commands.search(config_path, kind, permit, (since, until), json_to)
+
+
+@journal.command("why")
+@config_option
+@click.argument("entry", type=click.IntRange(0))
+@json_option
+def journal_why(config_path: Path, entry: int, json_to: str | None) -> None:
+    """One decision in words: what was asked, what it rested on, every reason."""
+    from edge.app import journal_commands
+
+    journal_commands.why(config_path, entry, json_to)
+
+
+@journal.command("export")
+@config_option
+@click.option("--tiles", "folder", type=FOLDER, required=True, help="Write C2SP tlog-tiles into this folder.")
+@json_option
+def journal_export(config_path: Path, folder: Path, json_to: str | None) -> None:
+    """The journal as C2SP tlog-tiles, with the newest cosigned checkpoint."""
+    from edge.app import journal_commands
+
+    journal_commands.export(config_path, folder, json_to)
+
+
+@main.group()
+def permit() -> None:
+    """Permits on this gateway."""
+
+
+@permit.command("show")
+@config_option
+@click.argument("permit_id")
+@json_option
+def permit_show(config_path: Path, permit_id: str, json_to: str | None) -> None:
+    """A permit as HQ last said it, and what holds it here."""
+    from edge.app import local_commands
+
+    local_commands.ready(config_path, permit_id, json_to, judge=False)
+
+
+@permit.command("ready")
+@config_option
+@click.argument("permit_id")
+@json_option
+def permit_ready(config_path: Path, permit_id: str, json_to: str | None) -> None:
+    """All that is missing now, worker by worker, from the same judgement as the tap. Exit 0 if somebody may enter."""
+    from edge.app import local_commands
+
+    local_commands.ready(config_path, permit_id, json_to, judge=True)
+
+
+def _act(action: str, words: str) -> None:
+    """Add ``permit confirm|retest|release``: a named person acts, with a reason."""
+
+    @permit.command(action, help=words)
+    @config_option
+    @click.argument("permit_id")
+    @click.option("--by", required=True, help="The worker id of the person who acts.")
+    @click.option("--reason", required=True, help="Why, in words.")
+    @click.option("--photo", type=FILE, help="A photo to keep as evidence.")
+    @json_option
+    def act(config_path: Path, permit_id: str, by: str, reason: str, photo: Path | None, json_to: str | None) -> None:
+        from edge.app import local_commands
+
+        local_commands.act(config_path, (action, permit_id, by, reason), photo, json_to)
+
+
+_act("confirm", "The guardian confirms that the harness is worn (height work), until a camera can.")
+_act("retest", "Re-test a tripped permit: the instruments' readings now decide whether it passes.")
+_act("release", "Lift a trip: the condition good, a passing re-test since, a named person.")
+
+
+@permit.command("pack")
+@config_option
+@click.argument("permit_id")
+@click.option("--out", "path", type=FILE, help="The pack's file; default: PERMIT.pgpack here.")
+@json_option
+def permit_pack(config_path: Path, permit_id: str, path: Path | None, json_to: str | None) -> None:
+    """The evidence pack of a permit: one file that a stranger verifies offline."""
+    from edge.app import pack_commands
+
+    pack_commands.build(config_path, permit_id, path, json_to)
+
+
+@main.group()
+def pack() -> None:
+    """Evidence packs."""
+
+
+@pack.command("verify")
+@click.argument("path", type=FILE)
+@click.option("--vkeys", type=FILE, help="Verifier keys that you trust, one a line in C2SP form.")
+@json_option
+def pack_verify(path: Path, vkeys: Path | None, json_to: str | None) -> None:
+    """Verify a pack offline; needs no configuration. Exit 1 if it is refused."""
+    from edge.app import pack_commands
+
+    pack_commands.verify(path, vkeys, json_to)
+
+
+@main.group()
+def badge() -> None:
+    """Badges: the permit, signed, on a tag."""
+
+
+@badge.command("issue")
+@hq_option
+@click.option("--worker", required=True, help="The worker's id.")
+@click.option("--permit", "permit_id", required=True, help="The permit's id.")
+@click.option("--uid", required=True, help="The tag's UID in hexadecimal, 4, 7 or 10 bytes.")
+@click.option("--ndef", "path", type=FILE, required=True, help="Write the NDEF message into this file.")
+@json_option
+def badge_issue(folder: Path, worker: str, permit_id: str, uid: str, path: Path, json_to: str | None) -> None:
+    """Issue a badge token at HQ, without a reader: the NDEF message for a tag of that UID."""
+    from edge.app import hq_commands
+
+    hq_commands.issue_badge(folder, (worker, permit_id, uid), path, json_to)
+
+
+@main.group()
+def sync() -> None:
+    """The link to HQ."""
+
+
+@sync.command("status")
+@config_option
+@json_option
+def sync_status(config_path: Path, json_to: str | None) -> None:
+    """What waits for HQ, since when, and how old HQ's last word is."""
+    from edge.app import local_commands
+
+    local_commands.sync_status(config_path, json_to)
+
+
+@sync.command("now")
+@config_option
+@json_option
+def sync_now(config_path: Path, json_to: str | None) -> None:
+    """Talk to HQ now instead of at the next poll."""
+    from edge.app import local_commands
+
+    local_commands.sync_now(config_path, json_to)
+
+
+@main.group()
+def hq() -> None:
+    """The thin head office."""
+
+
+@hq.command("init")
+@hq_option
+@click.option("--site", required=True, help="The site's id.")
+@click.option("--organisation", required=True, help="The organisation's log domain, such as pg.example.org")
+@click.option("--gateway", required=True, help="The gateway to enrol; run again with another for a further code.")
+@click.option("--host", "hosts", multiple=True, help="Names or addresses that gateways use; 127.0.0.1 is always in.")
+@json_option
+def hq_init(
+    folder: Path, site: str, organisation: str, gateway: str, hosts: tuple[str, ...], json_to: str | None
+) -> None:
+    """Make keys, certificates and stores, and print a one-time enrolment code."""
+    from edge.app import hq_commands
+
+    hq_commands.init(folder, (site, organisation), gateway, hosts, json_to)
+
+
+@hq.command("serve")
+@hq_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8443, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: a free one.")
+def hq_serve(folder: Path, host: str, port: int) -> None:
+    """Serve over HTTPS until SIGTERM."""
+    from edge.app import hq_commands
+
+    hq_commands.serve(folder, host, port)
+
+
+@hq.command("import")
+@hq_option
+@click.argument("path", required=False, type=FILE)
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of one line and end.")
+@json_option
+def hq_import(folder: Path, path: Path | None, schema: bool, json_to: str | None) -> None:
+    """Take JSON lines of records: bad lines are named, good ones go in, running it again adds nothing."""
+    from edge.app import hq_commands
+
+    hq_commands.import_file(folder, path, schema, json_to)
+
+
+@hq.command("freeze")
+@hq_option
+@click.argument("scope", type=click.Choice(["permit", "worker", "area", "site"]))
+@click.argument("scope_id")
+@click.option("--by", required=True, help="Who freezes.")
+@click.option("--reason", required=True, help="Why.")
+@json_option
+def hq_freeze(folder: Path, scope: str, scope_id: str, by: str, reason: str, json_to: str | None) -> None:
+    """Freeze a permit, a worker, an area or the site. Prints the freeze's id."""
+    from edge.app import hq_commands
+
+    hq_commands.freeze(folder, (scope, scope_id), (by, reason), json_to)
+
+
+@hq.command("release")
+@hq_option
+@click.argument("freezes", nargs=-1, required=True)
+@click.option("--by", required=True, help="Who releases.")
+@json_option
+def hq_release(folder: Path, freezes: tuple[str, ...], by: str, json_to: str | None) -> None:
+    """Release freezes by their ids, HQ's own or a gateway's."""
+    from edge.app import hq_commands
+
+    hq_commands.release(folder, freezes, by, json_to)
+
+
+@hq.command("revoke")
+@hq_option
+@click.argument("kind", type=click.Choice(["worker", "cert", "permit", "badge", "issuer"]))
+@click.argument("record_id")
+@click.option("--reason", required=True, help="Why.")
+@json_option
+def hq_revoke(folder: Path, kind: str, record_id: str, reason: str, json_to: str | None) -> None:
+    """Revoke a record for ever; a badge by its token id."""
+    from edge.app import hq_commands
+
+    hq_commands.revoke(folder, (kind, record_id), reason, json_to)
+
+
+if __name__ == "__main__":
+    main()

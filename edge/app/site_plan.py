@@ -1,0 +1,92 @@
+"""From configuration, profiles and rule packs to the controller's ``Site``: bound once, before anything starts."""
+
+from collections.abc import Mapping
+
+from drivers.modbus.profile import load_profile
+from drivers.modbus.register_map import Profile
+from edge import rules
+from edge.config_values import Config, Device
+from edge.core.doors import DoorTiming
+from edge.core.interlocks import Timing, bind
+from edge.core.rules import Channel, RulePack
+from edge.core.site import AreaPlan, DoorPlan, Policy, Site
+
+
+def profiles_of(config: Config) -> dict[str, Profile]:
+    """The profile of each configured device."""
+    return {device.id: load_profile(device.profile) for device in config.devices}
+
+
+def build_site(config: Config) -> Site:
+    """The site that a checked configuration describes. Raises RulePackError if a channel cannot be judged."""
+    profiles = profiles_of(config)
+    areas = {area.id: _area(config, area.id, profiles) for area in config.areas}
+    policy = config.policy
+    return Site(
+        gateway=config.gateway.id,
+        site=config.gateway.site,
+        origin=config.gateway.origin,
+        simulated=config.gateway.simulate,
+        areas=areas,
+        doors={
+            door.id: DoorPlan(
+                door.id,
+                door.area,
+                DoorTiming(door.release_ms, door.open_ms, door.prealarm_ms, door.access_grace_ms),
+            )
+            for door in config.doors
+        },
+        channels={device: tuple(each.name for each in profile.channels) for device, profile in profiles.items()},
+        windows=_windows(profiles, policy.gust_window_ms),
+        policy=Policy(
+            guardian_ms=policy.guardian_ms,
+            siren_ms=policy.siren_ms,
+            stale_ms=policy.stale_ms,
+            offline_normal_ms=policy.offline_normal_ms,
+            offline_ex_ms=policy.offline_ex_ms,
+            offline_begun_ms=policy.offline_begun_ms,
+            drift_ppm=config.clock.drift_ppm,
+        ),
+    )
+
+
+def _windows(profiles: Mapping[str, Profile], gust_window_ms: int) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for device, profile in profiles.items():
+        for channel in profile.channels:
+            if channel.quantity.value == "wind_speed":
+                found.setdefault(device, {})[channel.name] = gust_window_ms
+    return found
+
+
+def _area(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> AreaPlan:
+    area = next(each for each in config.areas if each.id == area_id)
+    packs = tuple(rules.load(name) for name in area.rule_packs)
+    channels = tuple(
+        channel
+        for device in config.devices
+        if device.area == area_id
+        for channel in channels_of(device, profiles[device.id])
+    )
+    policy = config.policy
+    timing = Timing(policy.settle_ms, policy.stale_ms, policy.gust_window_ms)
+    permit_types = {code: each for pack in reversed(packs) for code, each in pack.permit_types.items()}
+    return AreaPlan(
+        area=area_id,
+        ex=area.ex,
+        packs=tuple(_versioned(pack) for pack in packs),
+        permit_types=permit_types,
+        demands={code: bind(packs, code, channels, timing) for code in permit_types},
+    )
+
+
+def _versioned(pack: RulePack) -> str:
+    return f"{pack.pack}/{pack.version}"
+
+
+def channels_of(device: Device, profile: Profile) -> tuple[Channel, ...]:
+    """The channels of one configured device as rules see them."""
+    return tuple(
+        Channel(device.id, each.name, each.quantity.value, each.unit, str(each.resolution), device.gas)
+        for each in profile.channels
+    )
