@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from drivers.lock.debounce import Debounce, ReadBack
+from drivers.lock.door_pins import DoorPins
 from drivers.lock.indicate import Indication, Light
 from drivers.lock.lease import DoorLease
 from drivers.lock.pin_factory import input_device, output_device
@@ -25,24 +26,6 @@ Input = Literal["contact", "bolt", "rex", "fire"]
 """Active means: door open, bolt thrown, button pressed, fire."""
 
 _ACTIVE_AT_LOW: dict[Input, bool] = {"contact": False, "bolt": True, "rex": True, "fire": False}
-
-
-@dataclass(frozen=True, slots=True)
-class DoorPins:
-    """GPIO numbers of one door (BCM), its fail state and how long its exit button releases it."""
-
-    id: str
-    fail: Literal["secure", "safe"]
-    strike_pin: int
-    contact_pin: int
-    rex_pin: int
-    green_pin: int
-    red_pin: int
-    amber_pin: int
-    bolt_pin: int | None = None
-    fire_pin: int | None = None
-    buzzer_pin: int | None = None
-    release_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +40,10 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class LockFault:
-    """``what`` is ``bolt_not_following`` or ``unlock_late``; ``active`` False says that it is over."""
+    """``what`` is ``bolt_not_following``, ``unlock_late`` (its lease was over when it came) or ``unlock_unvouched``.
+
+    The last: the standing renewals had lapsed. ``active`` False says that it is over, which only a bolt does.
+    """
 
     door: str
     what: str
@@ -109,6 +95,11 @@ class Door:
         for name, pin in wanted:
             if pin is not None:
                 self._inputs[name] = self._input(pin, factory, wake)
+
+    @property
+    def id(self) -> str:
+        """The door's name in the configuration."""
+        return self._pins.id
 
     @property
     def unlocked(self) -> bool:

@@ -12,7 +12,8 @@ import sys
 from dataclasses import fields
 from typing import Any, NoReturn
 
-from drivers.lock.door import Door, DoorEvent, DoorPins, Driven, LockFault, Moved
+from drivers.lock.door import Door, DoorEvent, Driven, LockFault, Moved
+from drivers.lock.door_pins import DoorPins
 from drivers.lock.indicate import Buzzer, Indication, Light
 from drivers.lock.lease import STANDING_LAPSE_MS, StandingLease
 from drivers.lock.pin_factory import build_pin_factory
@@ -52,8 +53,7 @@ class Outputs:
         """Do what a frame of the daemon says. Raises ``RefusedError`` for one that says nothing we know."""
         match message.get("k"):
             case "unlock":
-                entry = _integer(message.get("entry"), "entry")
-                return self._door(message).unlock(entry, _moment(message, "until_ms"), now)
+                return self._unlock(message, now)
             case "release_exit":
                 return self._door(message).release_exit(_moment(message, "until_ms"), now)
             case "lock":
@@ -103,6 +103,14 @@ class Outputs:
         if door is None:
             raise RefusedError(f"frame: unknown door {name!r}")
         return door
+
+    def _unlock(self, message: Message, now: MonotonicMs) -> list[DoorEvent]:
+        door, entry = self._door(message), _integer(message.get("entry"), "entry")
+        until = _moment(message, "until_ms")
+        if self._standing.lapsed(now):
+            # ``step`` would lock again at once: no pulse on the lock for a daemon that has not vouched since its hang.
+            return [LockFault(door.id, "unlock_unvouched", True, now)]
+        return door.unlock(entry, until, now)
 
     def _renew(self, message: Message, now: MonotonicMs) -> None:
         wanted = message.get("sirens")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from drivers.lock.door import DoorPins
+from drivers.lock.door_pins import DoorPins
 from edge.core.readings import MonotonicMs
 from edge.ports.devices import MonotonicClock
 from edge.runtime.child import BackOff, ChildProcess
@@ -53,8 +53,8 @@ class ActuatorsEvents:
 
     ``on_input(door, input, active, at)``: input is contact (active = open), bolt (thrown), rex (pressed) or fire; each
     is told once after every start of the process. ``on_done(door, what, entry, at)``: the lock was driven, what is
-    unlocked or locked. ``on_fault(door, what, active)``: bolt_not_following or unlock_late. ``on_lost(why)``: in the
-    thread that ticks; all doors are locked by then, or will be when their lease ends.
+    unlocked or locked. ``on_fault(door, what, active)``: bolt_not_following, unlock_late or unlock_unvouched.
+    ``on_lost(why)``: in the thread that ticks; all doors are locked by then, or will be when their lease ends.
     """
 
     on_input: Callable[[str, str, bool, MonotonicMs], None]

@@ -5,7 +5,8 @@ from threading import Event
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from drivers.lock.door import Door, DoorPins, Driven, LockFault, Moved
+from drivers.lock.door import Door, Driven, LockFault, Moved
+from drivers.lock.door_pins import DoorPins
 from drivers.lock.indicate import Buzzer, Indication, Light
 from drivers.lock.pin_factory import build_pin_factory
 from drivers.lock.siren import Siren

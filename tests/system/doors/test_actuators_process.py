@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from drivers.lock.door import DoorPins
+from drivers.lock.door_pins import DoorPins
 from drivers.lock.lease import EXIT_MS_MIN
 from edge.host.system_clock import monotonic_ms, sleep
 from edge.runtime.actuators import ACTUATORS_ARGV, Actuators, ActuatorsEvents, OutputsSetup, SirenPin
@@ -176,6 +176,8 @@ def test_a_daemon_that_no_longer_vouches_gets_locked_doors_and_a_sounding_siren(
         assert started + 400 <= locked.at <= started + 400 + TOLERANCE_MS
         assert site.wait_for("a1", "siren", "sounding", within_s=1, since=opened.at)
         assert site.wait_for("d1", "light", "red", within_s=1, since=opened.at)
+        bare.say({"k": "unlock", "door": "d1", "entry": 2, "until_ms": monotonic_ms() + 20_000})
+        assert site.wait_for("d1", "lock", "unlocked", within_s=0.1, since=locked.at) is None
         site.press_rex("d1")
         assert site.wait_for("d1", "lock", "unlocked", within_s=1, since=locked.at)
         bare.say({"k": "standing", "sirens": {"a1": False}, "at_ms": monotonic_ms()})
@@ -226,7 +228,7 @@ def test_a_set_up_that_is_none_ends_the_process_by_name(site, changes):
 
 PARENT = """
 import json, sys
-from drivers.lock.door import DoorPins
+from drivers.lock.door_pins import DoorPins
 from edge.host.system_clock import monotonic_ms, sleep
 from edge.runtime.actuators import Actuators, ActuatorsEvents, OutputsSetup, SirenPin
 path, lease_ms, pins = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
