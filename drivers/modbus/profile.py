@@ -22,7 +22,7 @@ from drivers.modbus.register_map import (
     StatusRule,
     WordOrder,
 )
-from edge.config_table import REQUIRED, Required, Table, did_you_mean, read_table
+from edge.config_table import REQUIRED, Required, Table, read_table
 from edge.ports.devices import Quality
 from edge.ports.errors import ConfigurationError
 
@@ -69,8 +69,7 @@ def load_profile(model: str) -> Profile:
     """The shipped profile of that model. Raises ConfigurationError with every finding, or if there is none."""
     models = shipped_models()
     if model not in models:
-        hint = did_you_mean(model, models)
-        raise ConfigurationError([f"{model}.toml:1: profile: no such profile{hint}; one of: {', '.join(models)}"])
+        raise ConfigurationError([f"{model}.toml:1: profile: no such profile, one of: {', '.join(models)}"])
     text = (files("drivers.profiles") / f"{model}.toml").read_bytes()
     profile = parse_profile(text, f"drivers/profiles/{model}.toml")
     if profile.model != model:
@@ -181,9 +180,7 @@ def _register(table: Table) -> Register:
 def _known_register(table: Table, key: str, registers: dict[str, Register]) -> str:
     name = _name(table, key)
     if table.good(key) and name not in registers:
-        table.refuse(
-            key, f"no register is named {name!r}{did_you_mean(name, registers)}; one of: {', '.join(registers)}"
-        )
+        table.refuse(key, f"no register is named {name!r}; one of: {', '.join(registers)}")
     return name
 
 
