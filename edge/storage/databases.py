@@ -1,14 +1,17 @@
 """Opening SQLite files: one owner each, readers that cannot write, damage kept and named."""
 
+import errno
 import fcntl
 import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from edge.core.readings import UtcMs
@@ -28,6 +31,13 @@ _MIGRATION_TIMEOUT_S = 600
 _BUSY_TIMEOUT_S = 5.0
 _READER_BUSY_TIMEOUT_S = 1.0
 
+
+class KeepInPlaceError(DamagedError):
+    """Something beside the database is damaged; the database may be sound and is left alone."""
+
+
+_Owner = TypeVar("_Owner")
+
 Migrate = Callable[[str, Path], None]
 """Brings the file of that kind up to date, creating it if need be."""
 
@@ -43,6 +53,13 @@ def translated(error: sqlite3.Error, path: Path) -> PermitgateError:
     if primary == sqlite3.SQLITE_CONSTRAINT:
         return UnusableError(f"{path}: refused by the database: {error}")
     return StoreError(f"{path}: {error}")
+
+
+def translated_os(error: OSError, path: Path) -> StoreError:
+    """Our error for one of the operating system's while writing ``path``."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"{path}: no room to write: free disk space")
+    return StoreError(f"{path}: not written: {error.strerror}")
 
 
 @contextmanager
@@ -122,6 +139,54 @@ def open_owner(path: Path, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
+@dataclass(frozen=True, slots=True)
+class OwnedFile:
+    """A file to open as its owner: kind of schema, synchronous setting, and what becomes of it if it is damaged."""
+
+    kind: str
+    path: Path
+    synchronous: str
+    if_damaged: str
+    check_bytes_max: int = QUICK_CHECK_MAX_BYTES
+
+
+def open_owned(
+    file: OwnedFile, now_ms: UtcMs, migrate: Migrate, build: Callable[[sqlite3.Connection, OwnerLock], _Owner]
+) -> _Owner:
+    """What ``build`` makes of the owner's connection: locked, migrated, checked; a damaged file is set aside.
+
+    ``now_ms`` dates its new name. Raises DamagedError with that name (KeepInPlaceError as it is), NewerDatabaseError,
+    OwnedError, UnusableError, StoreError.
+    """
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    lock = OwnerLock(file.path)
+    try:
+        return _open_locked(file, migrate, lambda connection: build(connection, lock))
+    except DamagedError as error:
+        if isinstance(error, KeepInPlaceError):
+            lock.release()
+            raise
+        kept = set_aside(file.path, now_ms)
+        lock.release()
+        raise DamagedError(f"{error}; kept as {kept}: {file.if_damaged}") from error
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _open_locked(file: OwnedFile, migrate: Migrate, build: Callable[[sqlite3.Connection], _Owner]) -> _Owner:
+    ensure_schema(file.kind, file.path, migrate)
+    with naming_errors(file.path):
+        connection = open_owner(file.path, file.synchronous)
+    try:
+        if file.path.stat().st_size <= file.check_bytes_max:
+            quick_check(connection, file.path)
+        return build(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write, for one thread. Raises StoreError if there is no file or it cannot be read."""
     with naming_errors(path):
@@ -197,7 +262,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: Path, pieces: Iterator[bytes]) -> None:
+def write_durably(path: Path, pieces: Iterable[bytes]) -> None:
     """Replace a file as a whole: temporary name, fsync, rename, fsync of the folder. Raises StoreError."""
     temporary = path.with_name(path.name + ".new")
     try:
@@ -209,4 +274,4 @@ def write_durably(path: Path, pieces: Iterator[bytes]) -> None:
         temporary.rename(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"{path}: not written: {error.strerror}") from error
+        raise translated_os(error, path) from error

@@ -14,18 +14,15 @@ from edge.core.readings import UtcMs
 from edge.ports.errors import DamagedError, RefusedError, UnusableError
 from edge.ports.stores import READ_ROWS_MAX, BehindSigned, BehindSignedError
 from edge.storage import checkpoint_file
-from edge.storage.checkpoint_file import CheckpointDamagedError
 from edge.storage.databases import (
     QUICK_CHECK_MAX_BYTES,
     Migrate,
+    OwnedFile,
     OwnerLock,
-    ensure_schema,
     migrate_in_child,
     naming_errors,
-    open_owner,
+    open_owned,
     passive_checkpoint,
-    quick_check,
-    set_aside,
     transaction,
 )
 from edge.storage.leaves import leaf_bytes
@@ -102,35 +99,10 @@ class JournalWriter:
         Raises DamagedError naming where the damaged file was kept, NewerDatabaseError, OwnedError, StoreError.
         ``behind`` is set, and every append and signature refused, if less is held than was signed (J4).
         """
-        path = files.database
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = OwnerLock(path)
-        try:
-            return cls._open(files, keys, lock, migrate, check_bytes_max)
-        except BaseException as error:
-            kept = None
-            if isinstance(error, DamagedError) and not isinstance(error, CheckpointDamagedError):
-                kept = set_aside(path, now_ms)
-            lock.release()
-            if kept is None:
-                raise
-            raise DamagedError(f"{error}; kept as {kept}: send it to HQ, entry stays refused") from error
-
-    @classmethod
-    def _open(
-        cls, files: JournalFiles, keys: JournalKeys, lock: OwnerLock, migrate: Migrate, check_bytes_max: int
-    ) -> "JournalWriter":
-        path = files.database
-        ensure_schema("journal", path, migrate)
-        with naming_errors(path):
-            connection = open_owner(path, "FULL")
-        try:
-            if path.stat().st_size <= check_bytes_max:
-                quick_check(connection, path)
-            return cls(connection, lock, files, keys)
-        except BaseException:
-            connection.close()
-            raise
+        file = OwnedFile(
+            "journal", files.database, "FULL", "send it to HQ; entry stays refused until HQ decides", check_bytes_max
+        )
+        return open_owned(file, now_ms, migrate, lambda connection, lock: cls(connection, lock, files, keys))
 
     def close(self) -> None:
         """Let go of the file; SQLite folds the WAL into it."""

@@ -94,9 +94,12 @@ _TELEMETRY = (
         number INTEGER PRIMARY KEY, stream INTEGER NOT NULL, taken_at_ms INTEGER NOT NULL, wall_ms INTEGER,
         packed BLOB NOT NULL) STRICT""",
     """CREATE TABLE batch (
-        device TEXT NOT NULL, last_number INTEGER NOT NULL, first_number INTEGER NOT NULL, first_ms INTEGER,
-        last_ms INTEGER, count INTEGER NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+        stream INTEGER NOT NULL, device TEXT NOT NULL, last_number INTEGER NOT NULL, first_number INTEGER NOT NULL,
+        first_ms INTEGER, last_ms INTEGER, count INTEGER NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
         PRIMARY KEY (device, last_number)) STRICT, WITHOUT ROWID""",
+    # Rows below this number are all sealed.
+    "CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    "INSERT INTO mark VALUES ('unsealed_from', 0)",
     "PRAGMA user_version = 1",
 )
 

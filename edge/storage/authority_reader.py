@@ -1,0 +1,246 @@
+"""Reading the authority cache from any thread or process: facts for a tap in one short read transaction."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from edge.core.facts import Certificate, Facts, Permit, Token, TokenVerdict, Worker
+from edge.core.holds import Freeze
+from edge.ports.errors import DamagedError, RefusedError
+from edge.ports.stores import READ_ROWS_MAX, AuthorityRecord, Issuer
+from edge.storage.databases import naming_errors, open_reader, schema_version
+from edge.storage.nodes import node_reader
+from sync.formats.record_fields import LAST_SECOND_MS
+
+_HEAD = "SELECT size, fresh_ms FROM log"
+_WORKER_BY_TAG = "SELECT id, revoked_idx IS NOT NULL FROM record WHERE tag = ? LIMIT 2"
+_BADGE_REVOKED = "SELECT 1 FROM record WHERE kind = 'badge' AND id = ? AND revoked_idx IS NOT NULL"
+_PERMIT_COLUMNS = "SELECT id, data, revoked_idx IS NOT NULL FROM record"
+# The status figures of the schema's partial indexes, so that SQLite uses them.
+_OPEN_BY_SHORT_ID = (
+    f"{_PERMIT_COLUMNS} WHERE kind = 'permit' AND status IN (0, 1, 2, 6) AND revoked_idx IS NULL AND short_id = ?"
+    " ORDER BY id LIMIT 16"
+)
+_LAST_BY_SHORT_ID = f"{_PERMIT_COLUMNS} WHERE short_id = ? ORDER BY idx DESC LIMIT 1"
+_IN_FORCE_PAGE = (
+    f"{_PERMIT_COLUMNS} WHERE kind = 'permit' AND status IN (1, 2) AND revoked_idx IS NULL AND id > ?"
+    " ORDER BY id LIMIT ?"
+)
+_CERTIFICATES = (
+    "SELECT id, data, revoked_idx IS NOT NULL FROM record WHERE owner = ? AND data IS NOT NULL ORDER BY id LIMIT 64"
+)
+_STANDING = (
+    "SELECT freeze_id, scope_kind || ':' || scope_id, by, why FROM freeze WHERE released = 0"
+    " ORDER BY freeze_id, scope_kind, scope_id"
+)
+
+
+class AuthorityReader:
+    """The cache, read-only. For one thread: open one in each."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Raises StoreError if it is not there, DamagedError if it is no authority cache."""
+        self._path = path
+        self._connection: sqlite3.Connection = open_reader(path)
+        self._node = node_reader(self._connection, path)
+        row = self._row("SELECT origin FROM log") if schema_version(path) else None
+        if row is None:
+            self._connection.close()
+            raise DamagedError(f"{path}: is no authority cache, or an empty one")
+        self.origin: str = row[0]
+        # Freezes change only with the log's size, so between two sizes their scopes are kept.
+        self._frozen_at = -1
+        self._frozen: frozenset[str] = frozenset()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with naming_errors(self._path):
+            return self._connection.execute(query, values).fetchall()
+
+    def _row(self, query: str, *values: object) -> Any:
+        rows = self._rows(query, *values)
+        return rows[0] if rows else None
+
+    # ---- facts ------------------------------------------------------------------------------------------------------
+
+    def gather(self, verdict: TokenVerdict, door_area: str) -> Facts:
+        """See ``FactSource.gather``. Raises StoreError or DamagedError; the tap is then refused."""
+        with naming_errors(self._path):
+            execute = self._connection.execute
+            execute("BEGIN")
+            try:
+                return self._gather(execute, verdict, door_area)
+            finally:
+                execute("COMMIT")
+
+    def _gather(self, execute: Any, verdict: TokenVerdict, door_area: str) -> Facts:
+        size, fresh_ms = execute(_HEAD).fetchone()
+        if size != self._frozen_at:
+            self._frozen = frozenset(row[1] for row in execute(_STANDING))
+            self._frozen_at = size
+        token = verdict.token
+        if token is None:
+            return Facts(size, fresh_ms, verdict, False, None, (), (), self._touching(None, (), door_area))
+        revoked = execute(_BADGE_REVOKED, (token.token_id,)).fetchone() is not None
+        found = execute(_WORKER_BY_TAG, (token.worker_tag,)).fetchall()
+        worker = Worker(found[0][0], bool(found[0][1])) if len(found) == 1 else None
+        certificates: tuple[Certificate, ...] = ()
+        if worker is not None:
+            certificates = tuple(map(_certificate, execute(_CERTIFICATES, (worker.worker,))))
+        permits = self._permits(execute, token)
+        freezes = self._touching(worker, permits, door_area)
+        return Facts(size, fresh_ms, verdict, revoked, worker, certificates, permits, freezes)
+
+    def _permits(self, execute: Any, token: Token) -> tuple[Permit, ...]:
+        """By short id: those that are open, else the one last heard of, so that its end is the reason given."""
+        permits: list[Permit] = []
+        for short_id in token.permit_short_ids:
+            rows = execute(_OPEN_BY_SHORT_ID, (short_id,)).fetchall()
+            permits.extend(map(_permit, rows or execute(_LAST_BY_SHORT_ID, (short_id,))))
+        return tuple(permits)
+
+    def _touching(self, worker: Worker | None, permits: tuple[Permit, ...], door_area: str) -> tuple[str, ...]:
+        if not self._frozen:
+            return ()
+        scopes = [f"area:{door_area}", *(f"permit:{permit.permit}" for permit in permits)]
+        if worker is not None:
+            scopes.append(f"worker:{worker.worker}")
+        site = (scope for scope in self._frozen if scope.startswith("site:"))
+        return tuple(sorted({*(scope for scope in scopes if scope in self._frozen), *site}))
+
+    # ---- records ----------------------------------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """Number of operations believed."""
+        size: int = self._row(_HEAD)[0]
+        return size
+
+    def fresh_at_ms(self) -> int | None:
+        """UTC ms of HQ's last verified freshness mark, None: never had one."""
+        fresh_ms: int | None = self._row(_HEAD)[1]
+        return fresh_ms
+
+    def head_note(self) -> str | None:
+        """The last believed head: checkpoint, authority signature, cosignatures; None before the first."""
+        head: str | None = self._row("SELECT head FROM log")[0]
+        return head
+
+    def worker(self, identity: str) -> Worker | None:
+        """A person on the roster, or one whose revocation is known; None: neither."""
+        row = self._row("SELECT id, revoked_idx IS NOT NULL FROM record WHERE kind = 'worker' AND id = ?", identity)
+        return None if row is None else Worker(row[0], bool(row[1]))
+
+    def permit(self, identity: str) -> Permit | None:
+        """A permit as HQ last said it, None: unknown (or only a revocation of it is known)."""
+        row = self._row(f"{_PERMIT_COLUMNS} WHERE kind = 'permit' AND id = ? AND data IS NOT NULL", identity)
+        return None if row is None else _permit(row)
+
+    def certificates(self, worker: str) -> tuple[Certificate, ...]:
+        """A worker's certificates, at most 64."""
+        return tuple(map(_certificate, self._rows(_CERTIFICATES, worker)))
+
+    def permits_in_force(self) -> tuple[Permit, ...]:
+        """Permits issued or being worked and not revoked, whatever their window; read in short transactions."""
+        permits: list[Permit] = []
+        while rows := self._rows(_IN_FORCE_PAGE, permits[-1].permit if permits else "", READ_ROWS_MAX):
+            permits.extend(map(_permit, rows))
+        return tuple(permits)
+
+    def issuers(self) -> tuple[Issuer, ...]:
+        """Keys that may sign badges, the revoked ones marked."""
+        rows = self._rows(
+            "SELECT id, data, revoked_idx IS NOT NULL FROM record WHERE kind = 'issuer' AND data IS NOT NULL"
+            " ORDER BY id LIMIT ?",
+            READ_ROWS_MAX,
+        )
+        return tuple(map(_issuer, rows))
+
+    def freezes(self) -> tuple[Freeze, ...]:
+        """Every freeze that no release has named."""
+        return tuple(Freeze(*row) for row in self._rows(_STANDING))
+
+    def releases(self) -> tuple[str, ...]:
+        """Every freeze id that a release has named, also of freezes not seen yet."""
+        return tuple(row[0] for row in self._rows("SELECT freeze_id FROM released ORDER BY freeze_id"))
+
+    # ---- the log behind them ----------------------------------------------------------------------------------------
+
+    def record(self, kind: str, identity: str) -> AuthorityRecord | None:
+        """A record with the indexes of the operations that said so, for proofs."""
+        row = self._row(
+            "SELECT kind, id, revision, data, idx, revoked_idx FROM record WHERE kind = ? AND id = ?", kind, identity
+        )
+        if row is None:
+            return None
+        data = None if row[3] is None else orjson.loads(row[3])
+        return AuthorityRecord(row[0], row[1], row[2], data, row[4], row[5])
+
+    def operation(self, index: int) -> bytes:
+        """Raw bytes of one operation. Raises RefusedError if there is none."""
+        row = self._row("SELECT data FROM operation WHERE idx = ?", index)
+        if row is None:
+            raise RefusedError(f"{self._path}: operation {index} is not held")
+        data: bytes = row[0]
+        return data
+
+    def leaves(self, start: int, limit: int = READ_ROWS_MAX) -> tuple[bytes, ...]:
+        """Raw operations from ``start``, at most 256."""
+        query = "SELECT data FROM operation WHERE idx >= ? ORDER BY idx LIMIT ?"
+        return tuple(row[0] for row in self._rows(query, start, min(limit, READ_ROWS_MAX)))
+
+    def node(self, level: int, index: int) -> bytes:
+        """Hash of a full subtree of the authority log. Raises RefusedError for one that is not complete."""
+        return self._node(level, index)
+
+
+def _permit(row: tuple[str, bytes, int]) -> Permit:
+    identity, data, revoked = row
+    record = orjson.loads(data)
+    return Permit(
+        permit=identity,
+        version=record.get("permit_version", 0),
+        short_id=record["short_id"],
+        permit_type=record["type"],
+        areas=tuple(record["areas"]),
+        workers=tuple(record["workers"]),
+        guardians=tuple(record["guardians"]),
+        not_before_ms=record["start"],
+        not_after_ms=record["end"] + LAST_SECOND_MS,
+        status=record["status"],
+        gas=record.get("gas"),
+        revoked=bool(revoked),
+    )
+
+
+def _certificate(row: tuple[str, bytes, int]) -> Certificate:
+    identity, data, revoked = row
+    record = orjson.loads(data)
+    review_due_ms = record.get("review_due")
+    return Certificate(
+        certificate=identity,
+        worker=record["worker"],
+        trade=record["trade"],
+        status=record["status"],
+        review_due_ms=None if review_due_ms is None else review_due_ms + LAST_SECOND_MS,
+        ends_ms=record["ends"] + LAST_SECOND_MS,
+        revoked=bool(revoked),
+    )
+
+
+def _issuer(row: tuple[str, bytes, int]) -> Issuer:
+    identity, data, revoked = row
+    record = orjson.loads(data)
+    return Issuer(
+        issuer=identity,
+        key_id=bytes.fromhex(record["kid"]),
+        public=bytes.fromhex(record["key"]),
+        not_before_ms=record["not_before"],
+        not_after_ms=record["not_after"] + LAST_SECOND_MS,
+        site=record["site"],
+        revoked=bool(revoked),
+    )
