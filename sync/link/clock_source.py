@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from edge.ports.devices import MonotonicClock
-from edge.ports.errors import RefusedError
 from edge.ports.link import TimeTransport
 from sync.formats import note, time_note
 from sync.formats.errors import FormatError
+from sync.link.refusals import LinkRefused
 
 ROUND_TRIP_MS_MAX = 5_000
 """A slower answer says too little about now."""
@@ -29,7 +29,7 @@ class TimeAnswer:
 def ask(transport: TimeTransport, mirror: note.VerifierKey, nonce: str, clock: MonotonicClock) -> TimeAnswer | None:
     """HQ's time, or None when the answer took too long. HQ stamped it somewhere between our two readings of the clock.
 
-    Raises LinkError, or RefusedError for an answer that HQ did not sign over this nonce.
+    Raises LinkError, or LinkRefused for an answer that HQ did not sign over this nonce.
     """
     asked_ms = clock()
     answer = transport.time(nonce)
@@ -37,7 +37,7 @@ def ask(transport: TimeTransport, mirror: note.VerifierKey, nonce: str, clock: M
     try:
         utc_ms = time_note.open_time(answer, nonce, mirror)
     except FormatError as error:
-        raise RefusedError(str(error)) from None
+        raise LinkRefused("hq_time", str(error)) from None
     round_trip_ms = heard_ms - asked_ms
     if not 0 <= round_trip_ms <= ROUND_TRIP_MS_MAX:
         return None

@@ -13,25 +13,17 @@ as if the bad one had never come.
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from edge.ports.errors import RefusedError
 from edge.ports.link import DownlinkTransport
 from edge.ports.stores import Applied, AuthorityStore, Trusted
 from sync.formats import checkpoint, cosignature, merkle, note, package
 from sync.formats.errors import FormatError
+from sync.link.refusals import LinkRefused
 
 FUTURE_SLACK_MS = 60_000
 """How far HQ's two clocks (of its time answers and of its cosignatures) may be apart."""
 
 MAX_DELTA_BYTES = 64 * 1024 * 1024
 """Most entries, in bytes, that one delta may hold in memory."""
-
-
-class DownlinkRefused(RefusedError):
-    """What HQ served is not believed; ``what`` is a stable word for the journal."""
-
-    def __init__(self, what: str, why: str) -> None:
-        super().__init__(why)
-        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +54,38 @@ Polled: TypeAlias = Applied | Refreshed | None
 
 
 def open_head(text: str, pinned: PinnedKeys) -> Head:
-    """Rules 1 and 2. Raises DownlinkRefused."""
+    """Rules 1 and 2. Raises LinkRefused."""
     try:
         body, _ = note.split_note(text)
         claimed = checkpoint.parse(body)
     except FormatError as error:
-        raise DownlinkRefused("head_malformed", str(error)) from None
+        raise LinkRefused("head_malformed", str(error)) from None
     if claimed.origin != pinned.authority.name:
-        raise DownlinkRefused("head_wrong_origin", f"head of {claimed.origin}, pinned is {pinned.authority.name}")
+        raise LinkRefused("head_wrong_origin", f"head of {claimed.origin}, pinned is {pinned.authority.name}")
     try:
         head = checkpoint.open_checkpoint(text, pinned.authority)
     except FormatError as error:
-        raise DownlinkRefused("head_unsigned", str(error)) from None
+        raise LinkRefused("head_unsigned", str(error)) from None
     try:
         time_s = cosignature.find_cosignature(body, text, pinned.mirror)
     except FormatError as error:
-        raise DownlinkRefused("head_cosignature_bad", str(error)) from None
+        raise LinkRefused("head_cosignature_bad", str(error)) from None
     if time_s is None:
-        raise DownlinkRefused("head_not_cosigned", f"no cosignature by {pinned.mirror.name}")
+        raise LinkRefused("head_not_cosigned", f"no cosignature by {pinned.mirror.name}")
     return Head(text, head, time_s * 1000)
 
 
 def judge(head: Head, trusted: Trusted, latest_ms: int | None) -> bool:
     """Rules 3 and 4: whether there are entries to fetch. ``latest_ms`` is the latest that HQ's time can be now, None
-    when it was never heard. Raises DownlinkRefused."""
+    when it was never heard. Raises LinkRefused."""
     if latest_ms is not None and head.fresh_ms > latest_ms + FUTURE_SLACK_MS:
         ahead_s = (head.fresh_ms - latest_ms) // 1000
-        raise DownlinkRefused("head_from_future", f"cosigned {ahead_s} s after the latest that it can be now")
+        raise LinkRefused("head_from_future", f"cosigned {ahead_s} s after the latest that it can be now")
     size, held = head.checkpoint.size, trusted.size
     if size < held:
-        raise DownlinkRefused("head_rollback", f"head of {size} entries, {held} are believed already")
+        raise LinkRefused("head_rollback", f"head of {size} entries, {held} are believed already")
     if size == held and head.checkpoint.root != trusted.root:
-        raise DownlinkRefused("head_fork", f"another root at {size} entries")
+        raise LinkRefused("head_fork", f"another root at {size} entries")
     return size > held
 
 
@@ -106,7 +98,7 @@ class Downlink:
         self._pinned = pinned
 
     def poll(self, latest_ms: int | None) -> Polled:
-        """One look at HQ's head. Raises LinkError, or DownlinkRefused after which all is as before."""
+        """One look at HQ's head. Raises LinkError, or LinkRefused after which all is as before."""
         head = open_head(self._transport.authority_head(), self._pinned)
         trusted = self._store.trusted()
         grows = judge(head, trusted, latest_ms)
@@ -128,19 +120,19 @@ class Downlink:
             entries += page
             total += sum(map(len, page))
             if total > MAX_DELTA_BYTES:
-                raise DownlinkRefused("delta_too_large", f"more than {MAX_DELTA_BYTES} bytes between two heads")
+                raise LinkRefused("delta_too_large", f"more than {MAX_DELTA_BYTES} bytes between two heads")
         if frontier.root() != head.root:
-            raise DownlinkRefused("delta_wrong_root", f"the entries up to {head.size} lead to another root")
+            raise LinkRefused("delta_wrong_root", f"the entries up to {head.size} lead to another root")
         return entries
 
     def _page(self, start: int) -> tuple[bytes, ...]:
         data = self._transport.authority_entries(start)
         if not data:
-            raise DownlinkRefused("delta_short", f"HQ does not serve entry {start}, which its head covers")
+            raise LinkRefused("delta_short", f"HQ does not serve entry {start}, which its head covers")
         try:
             page = package.decode(data)
         except FormatError as error:
-            raise DownlinkRefused("delta_malformed", str(error)) from None
+            raise LinkRefused("delta_malformed", str(error)) from None
         if page.origin != self._pinned.authority.name or page.start != start:
-            raise DownlinkRefused("delta_misplaced", f"asked for entry {start}, got {page.start} of {page.origin}")
+            raise LinkRefused("delta_misplaced", f"asked for entry {start}, got {page.start} of {page.origin}")
         return page.entries

@@ -19,6 +19,7 @@ from edge.ports.link import Acknowledged, CheckpointAnswer, EntriesWanted, SizeD
 from sync.formats import note, package
 from sync.formats.encoding import from_decimal
 from sync.formats.errors import FormatError
+from sync.link.refusals import LinkRefused
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 10.0
@@ -31,14 +32,6 @@ _SMALL_BYTES = 16_384
 _CHUNK_BYTES = 16_384
 # Answers that say "not now" rather than "no".
 _PASSING = frozenset((408, 425, 429, 500, 502, 503, 504, 507))
-
-
-class HqRefused(RefusedError):
-    """HQ answered with a refusal; ``what`` is HQ's own stable code."""
-
-    def __init__(self, what: str, why: str) -> None:
-        super().__init__(why)
-        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ class HttpsHq:
         value = _object(answer)
         next_index = value.get("next")
         if not isinstance(next_index, int) or isinstance(next_index, bool) or next_index < 0:
-            raise HqRefused("hq_answer", "the answer to a package names no next index")
+            raise LinkRefused("hq_answer", "the answer to a package names no next index")
         return next_index
 
     def push_checkpoint(self, old_size: int, signed: str) -> CheckpointAnswer:
@@ -92,7 +85,7 @@ class HttpsHq:
         try:
             return _checkpoint_answer(answer)
         except FormatError as error:
-            raise HqRefused("hq_answer", str(error)) from None
+            raise LinkRefused("hq_answer", str(error)) from None
 
     def authority_head(self) -> str:
         """See ``DownlinkTransport``."""
@@ -135,7 +128,7 @@ class Exchange:
         size_max: int = _SMALL_BYTES,
         allowed: tuple[int, ...] = (),
     ) -> Answer:
-        """The answer, if its status is 2xx or ``allowed``. Raises LinkError or HqRefused."""
+        """The answer, if its status is 2xx or ``allowed``. Raises LinkError or LinkRefused."""
         try:
             with self._session.request(
                 method,
@@ -161,7 +154,7 @@ class Exchange:
         for chunk in response.iter_content(_CHUNK_BYTES):
             total += len(chunk)
             if total > size_max:
-                raise HqRefused("hq_answer_too_large", f"HQ's answer is longer than {size_max} bytes")
+                raise LinkRefused("hq_answer_too_large", f"HQ's answer is longer than {size_max} bytes")
             if self._clock() > until_ms:
                 raise LinkError(f"HQ: the answer was not whole after {DEADLINE_MS // 1000} s")
             parts.append(chunk)
@@ -196,7 +189,7 @@ def _text(answer: Answer) -> str:
     try:
         return answer.body.decode("utf-8")
     except UnicodeDecodeError:
-        raise HqRefused("hq_answer", "HQ's answer is not UTF-8") from None
+        raise LinkRefused("hq_answer", "HQ's answer is not UTF-8") from None
 
 
 def _object(answer: Answer) -> dict[str, Any]:
@@ -205,11 +198,11 @@ def _object(answer: Answer) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise HqRefused("hq_answer", f"HQ answered {answer.status} without a JSON object")
+        raise LinkRefused("hq_answer", f"HQ answered {answer.status} without a JSON object")
     return value
 
 
-def _refusal(answer: Answer) -> LinkError | HqRefused:
+def _refusal(answer: Answer) -> LinkError | LinkRefused:
     """HQ's own words, kept short and printable: they go into logs."""
     try:
         value = orjson.loads(answer.body)
@@ -220,7 +213,7 @@ def _refusal(answer: Answer) -> LinkError | HqRefused:
     text = "".join(letter for letter in text[:200] if letter.isprintable())
     if answer.status in _PASSING:
         return LinkError(f"HQ: {code}: {text}")
-    return HqRefused(code, text)
+    return LinkRefused(code, text)
 
 
 def _short(error: Exception) -> str:

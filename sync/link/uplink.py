@@ -7,25 +7,17 @@ because HQ compares what it holds already.
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
-from edge.ports.errors import RefusedError
 from edge.ports.link import Acknowledged, CheckpointAnswer, EntriesWanted, SizeDiffers, UplinkTransport
 from edge.ports.stores import READ_ROWS_MAX, LogSource
 from sync.formats import checkpoint, cosignature, note, package
 from sync.formats.errors import FormatError
+from sync.link.refusals import LinkRefused
 
 RESEND_AFTER_MS = 30_000
 """Entries sent and not acknowledged for so long are sent again from the last acknowledged one."""
 
 CALLS_PER_TURN = 6
 """The checkpoint, four packages, the checkpoint; then the caller looks after its other work."""
-
-
-class UplinkRefused(RefusedError):
-    """The uplink cannot go on as it is; ``what`` is a stable word for the journal."""
-
-    def __init__(self, what: str, why: str) -> None:
-        super().__init__(why)
-        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +72,23 @@ class UplinkState:
         return replace(self, acked=max(self.acked, size), old_size=size, cursor=cursor, unacked_since_ms=None)
 
     def size_differs(self, size: int) -> "UplinkState":
-        """HQ cosigned another size last. Raises UplinkRefused when that cannot be."""
+        """HQ cosigned another size last. Raises LinkRefused when that cannot be."""
         if size > self.signed_size:
-            raise UplinkRefused("hq_ahead", f"HQ cosigned {size} entries, the journal has signed {self.signed_size}")
+            raise LinkRefused("hq_ahead", f"HQ cosigned {size} entries, the journal has signed {self.signed_size}")
         if size == self.old_size:
-            raise UplinkRefused("hq_answer", f"HQ refuses the old size {size} and names it itself")
+            raise LinkRefused("hq_answer", f"HQ refuses the old size {size} and names it itself")
         return replace(self, old_size=size, cursor=None)
 
     def wanted(self, next_index: int, now_ms: int) -> "UplinkState":
-        """HQ lacks entries from ``next_index`` on. Raises UplinkRefused when that cannot be."""
+        """HQ lacks entries from ``next_index`` on. Raises LinkRefused when that cannot be."""
         if next_index >= self.signed_size:
-            raise UplinkRefused("hq_answer", f"HQ lacks entries, but wants {next_index} of {self.signed_size} next")
+            raise LinkRefused("hq_answer", f"HQ lacks entries, but wants {next_index} of {self.signed_size} next")
         return self._moved(next_index, now_ms)
 
     def taken(self, start: int, next_index: int, now_ms: int) -> "UplinkState":
-        """HQ answered a package that began at ``start``. Raises UplinkRefused when HQ does not move on."""
+        """HQ answered a package that began at ``start``. Raises LinkRefused when HQ does not move on."""
         if next_index == start:
-            raise UplinkRefused("hq_answer", f"HQ took a package and still wants entry {start}")
+            raise LinkRefused("hq_answer", f"HQ took a package and still wants entry {start}")
         return self._moved(min(next_index, self.signed_size), now_ms)
 
     def rolled_back(self) -> bool:
@@ -141,7 +133,7 @@ class Uplink:
             self.state = self.state.signed(head.size)
 
     def turn(self, now_ms: int) -> Turn:
-        """At most ``CALLS_PER_TURN`` calls. Raises LinkError, or UplinkRefused naming what is wrong.
+        """At most ``CALLS_PER_TURN`` calls. Raises LinkError, or LinkRefused naming what is wrong.
 
         After either the next turn begins by offering the checkpoint.
         """
@@ -175,7 +167,7 @@ class Uplink:
     def _send(self, start: int, end: int) -> int:
         leaves = self._journal.leaves(start, min(end - start, package.MAX_ENTRIES, READ_ROWS_MAX))
         if not leaves:
-            raise UplinkRefused("journal_short", f"HQ wants entry {start}, which the journal does not hold")
+            raise LinkRefused("journal_short", f"HQ wants entry {start}, which the journal does not hold")
         assert self._signed is not None
         leaves = leaves[: package.fitting(leaves)]
         return self._transport.push_entries(package.encode(self._signed[0].origin, start, leaves))
@@ -203,5 +195,5 @@ class Uplink:
             for line in own:
                 signed = cosignature.add_line(signed, str(line))
         except FormatError as error:
-            raise UplinkRefused("cosignature_refused", str(error)) from None
+            raise LinkRefused("cosignature_refused", str(error)) from None
         return signed

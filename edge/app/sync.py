@@ -1,0 +1,348 @@
+"""The sync child: carries the journal up, HQ's word down, and asks HQ the time. Owner of authority.db.
+
+Frames from the daemon: ``setup`` {data_dir, url, poll_s, drift_ppm}, ``checkpoint`` {note}, ``poke``.
+Frames to it: ``beat`` · ``cosigned`` {note} · ``applied`` {size, root, fresh_ms, permits, freezes, releases, more} ·
+``fresh`` {fresh_ms} · ``time`` {utc_ms, uncertainty_ms, boottime_ms} · ``refused`` {what, why} · ``link`` {state, why}.
+
+It decides nothing about doors: it signs nothing, and what it says of HQ's word the daemon reads in the cache itself.
+"""
+
+import gc
+import random
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.app.trust import TrustFiles
+from edge.host.system_clock import monotonic_ms, utc_ms
+from edge.ports.errors import DamagedError, LinkError, PermitgateError, RefusedError, StoreError
+from edge.ports.stores import Applied
+from edge.runtime.child import FrameError, Message, ParentPipe, PipeEnded
+from edge.storage import checkpoint_file
+from edge.storage.authority import AuthorityWriter
+from edge.storage.journal_reader import JournalReader
+from sync.formats.errors import FormatError
+from sync.link.back_off import LinkBackOff
+from sync.link.clock_source import TimeAnswer, ask
+from sync.link.downlink import Downlink, PinnedKeys, Refreshed
+from sync.link.https import HqAddress, HttpsHq
+from sync.link.refusals import LinkRefused
+from sync.link.uplink import Uplink
+
+SILENCE_S = 60.0
+"""How long the daemon may wait for a beat: several calls of HQ can each take their whole deadline."""
+
+TIME_PERIOD_MS = 300_000
+_SETUP_WAIT_MS = 10_000
+_TURN_S = 0.5
+_WAL_BYTES = 1024 * 1024
+_IDS_PER_FRAME = 400
+_FREEZES_PER_FRAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The set-up frame."""
+
+    data_dir: Path
+    url: str
+    poll_ms: int
+    drift_ppm: int
+
+
+def parse_setup(message: Mapping[str, object]) -> Setup:
+    """The set-up frame. Raises FrameError."""
+    match message:
+        case {"k": "setup", "data_dir": str(folder), "url": str(url), "poll_s": int() | float() as poll_s}:
+            drift_ppm = message.get("drift_ppm", 100)
+            if isinstance(drift_ppm, int) and 0.1 <= poll_s <= 3_600:
+                return Setup(Path(folder), url, int(poll_s * 1000), drift_ppm)
+    raise FrameError("setup: data_dir, url, poll_s and drift_ppm are wanted first")
+
+
+def applied_frames(applied: Applied) -> list[Message]:
+    """What a delta changed, in frames small enough for the pipe; all but the last say that more comes."""
+    permits = _pieces(applied.permits, _IDS_PER_FRAME)
+    freezes = _pieces(applied.freezes, _FREEZES_PER_FRAME)
+    releases = _pieces(applied.releases, _IDS_PER_FRAME // 2)
+    count = max(1, len(permits), len(freezes), len(releases))
+    frames: list[Message] = []
+    for number in range(count):
+        frames.append(
+            {
+                "k": "applied",
+                "size": applied.size,
+                "root": applied.root.hex(),
+                "fresh_ms": applied.fresh_ms,
+                "permits": list(permits[number]) if number < len(permits) else [],
+                "freezes": [_freeze(each) for each in freezes[number]] if number < len(freezes) else [],
+                "releases": list(releases[number]) if number < len(releases) else [],
+                "more": number + 1 < count,
+            }
+        )
+    return frames
+
+
+def _pieces(values: Sequence[Any], length: int) -> list[Sequence[Any]]:
+    return [values[start : start + length] for start in range(0, len(values), length)]
+
+
+def _freeze(freeze: Any) -> dict[str, str]:
+    kind, _, identity = freeze.scope.partition(":")
+    return {"fid": freeze.freeze, "scope": kind, "id": identity, "by": freeze.by, "why": freeze.why}
+
+
+class Way:
+    """One of the ways of the link: when it is due, how long it rests after a failure, what was said of it already."""
+
+    def __init__(self, chance: Callable[[], float]) -> None:
+        self._chance = chance
+        self._back_off = LinkBackOff()
+        self._told: set[str] = set()
+        self.due_ms = 0
+
+    def worked(self, due_ms: int) -> None:
+        """It worked; again at ``due_ms``. A refusal that comes after this is news again."""
+        self._back_off = LinkBackOff()
+        self._told.clear()
+        self.due_ms = due_ms
+
+    def failed(self, now_ms: int) -> None:
+        """It did not work; again after a growing while."""
+        self._back_off = self._back_off.failed()
+        self.due_ms = now_ms + int(self._back_off.wait_s(self._chance) * 1000)
+
+    @property
+    def resting(self) -> bool:
+        """Whether it failed last and has not worked since."""
+        return self._back_off.failures > 0
+
+    def poke(self) -> None:
+        """Somebody asks for it now."""
+        self.due_ms = 0
+
+    def is_news(self, what: str) -> bool:
+        """Whether this refusal was not told since the way last worked."""
+        news = what not in self._told
+        self._told.add(what)
+        return news
+
+
+class SyncChild:
+    """The loop and what it holds. ``send`` hands a frame to the daemon."""
+
+    def __init__(self, setup: Setup, send: Callable[[Mapping[str, object]], bool]) -> None:
+        self._setup = setup
+        self._send = send
+        files = TrustFiles(setup.data_dir)
+        enrolment = files.read_enrolment()
+        self._mirror = enrolment.mirror
+        self._hq = HttpsHq(
+            HqAddress(setup.url, enrolment.site, enrolment.origin, files.ca, files.read_link_token()), monotonic_ms
+        )
+        pepper = files.read_pepper()
+        self._authority = self._open_authority(enrolment.authority_origin, enrolment.site, pepper)
+        self._downlink = Downlink(self._hq, self._authority, PinnedKeys(enrolment.authority, enrolment.mirror))
+        self._uplink: Uplink | None = None
+        self._journal: JournalReader | None = None
+        self._signed: str | None = checkpoint_file.read_note(setup.data_dir / "checkpoint")
+        chance = random.random
+        self._up, self._down, self._time = Way(chance), Way(chance), Way(chance)
+        self._heard: TimeAnswer | None = None
+        self._link: bool | None = None
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._hq.close()
+        self._authority.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def take(self, message: Mapping[str, object]) -> None:
+        """A frame of the daemon's."""
+        match message:
+            case {"k": "checkpoint", "note": str(signed)}:
+                self._signed = signed
+                if self._uplink is not None:
+                    self._offer(self._uplink, signed)
+                # A doorbell does not break the rest that a failure demands.
+                if not self._up.resting:
+                    self._up.poke()
+            case {"k": "poke"}:
+                for way in (self._up, self._down, self._time):
+                    way.poke()
+
+    def turn(self) -> bool:
+        """Do what is due, one call or a few; whether more waits to be done at once."""
+        more = False
+        if monotonic_ms() >= self._time.due_ms:
+            self._guarded(self._time, self._ask_time)
+        if monotonic_ms() >= self._down.due_ms:
+            self._guarded(self._down, self._poll)
+        if monotonic_ms() >= self._up.due_ms:
+            more = self._guarded(self._up, self._push)
+        if self._authority.wal_bytes() > _WAL_BYTES:
+            self._authority.checkpoint_wal()
+        return more
+
+    def wait_s(self) -> float:
+        """How long until something is due, at most half a second: the daemon hears a beat each turn."""
+        due_ms = min(self._up.due_ms, self._down.due_ms, self._time.due_ms)
+        return min(_TURN_S, max(0.0, (due_ms - monotonic_ms()) / 1000))
+
+    def _guarded(self, way: Way, work: Callable[[], bool]) -> bool:
+        try:
+            more = work()
+        except LinkError as error:
+            self._say_link(False, str(error))
+            way.failed(monotonic_ms())
+            return False
+        except (PermitgateError, FormatError) as error:
+            self._say_refused(way, error)
+            if way is self._down:
+                # HQ answers, so the next good head is taken at the next poll.
+                way.due_ms = monotonic_ms() + self._setup.poll_ms
+            else:
+                way.failed(monotonic_ms())
+            return False
+        return more
+
+    def _say_refused(self, way: Way, error: Exception) -> None:
+        what = error.what if isinstance(error, LinkRefused) else _word(error)
+        why = error.why if isinstance(error, LinkRefused) else str(error)
+        if way.is_news(what):
+            self._send({"k": "refused", "what": what, "why": why[:500]})
+
+    def _say_link(self, up: bool, why: str) -> None:
+        if up is not self._link:
+            self._link = up
+            self._send({"k": "link", "state": "up" if up else "down", "why": why[:500]})
+
+    def _ask_time(self) -> bool:
+        answer = ask(self._hq, self._mirror, secrets.token_hex(16), monotonic_ms)
+        self._say_link(True, "")
+        now_ms = monotonic_ms()
+        if answer is None:
+            self._time.failed(now_ms)
+            return False
+        self._heard = answer
+        self._time.worked(now_ms + TIME_PERIOD_MS)
+        self._send(
+            {
+                "k": "time",
+                "utc_ms": answer.utc_ms,
+                "uncertainty_ms": answer.uncertainty_ms,
+                "boottime_ms": answer.boottime_ms,
+            }
+        )
+        return False
+
+    def _poll(self) -> bool:
+        began_ms = monotonic_ms()
+        heard = self._heard
+        polled = self._downlink.poll(None if heard is None else heard.latest_ms(began_ms, self._setup.drift_ppm))
+        self._say_link(True, "")
+        self._down.worked(began_ms + self._setup.poll_ms)
+        match polled:
+            case Applied():
+                for frame in applied_frames(polled):
+                    self._send(frame)
+            case Refreshed(fresh_ms):
+                self._send({"k": "fresh", "fresh_ms": fresh_ms})
+            case None:
+                pass
+        return False
+
+    def _push(self) -> bool:
+        uplink = self._uplink or self._open_uplink()
+        began_ms = monotonic_ms()
+        if uplink is None or uplink.state.next_step() is None:
+            self._up.due_ms = began_ms + self._setup.poll_ms
+            return False
+        turn = uplink.turn(began_ms)
+        self._say_link(True, "")
+        if turn.hq_rolled_back and self._up.is_news("hq_rollback"):
+            acked = uplink.state.acked
+            self._send({"k": "refused", "what": "hq_rollback", "why": f"HQ holds less than the {acked} it cosigned"})
+        if turn.cosigned is not None:
+            self._up.worked(began_ms + self._setup.poll_ms)
+            self._send({"k": "cosigned", "note": turn.cosigned})
+        elif not turn.more:
+            self._up.due_ms = began_ms + self._setup.poll_ms
+        return turn.more
+
+    def _open_uplink(self) -> Uplink | None:
+        """None while the journal has signed nothing yet."""
+        if self._signed is None:
+            return None
+        self._journal = JournalReader(self._setup.data_dir / "journal.db")
+        cosigned = self._journal.cosigned()
+        self._uplink = Uplink(self._hq, self._journal, self._mirror, 0 if cosigned is None else cosigned.size)
+        self._offer(self._uplink, self._signed)
+        return self._uplink
+
+    def _offer(self, uplink: Uplink, signed: str) -> None:
+        try:
+            uplink.offer(signed)
+        except FormatError as error:
+            self._say_refused(self._up, error)
+
+    def _open_authority(self, origin: str, site: str, pepper: bytes) -> AuthorityWriter:
+        path = self._setup.data_dir / "authority.db"
+        try:
+            return AuthorityWriter.open(path, origin, site, pepper, utc_ms())
+        except DamagedError as error:
+            # The damaged file was kept under another name; HQ's word is fetched again from its beginning.
+            self._send({"k": "refused", "what": "authority_damaged", "why": str(error)[:500]})
+            return AuthorityWriter.open(path, origin, site, pepper, utc_ms())
+
+
+def _word(error: Exception) -> str:
+    match error:
+        case RefusedError():
+            return "authority_refused"
+        case StoreError():
+            return "store"
+        case DamagedError():
+            return "damaged"
+        case _:
+            return "refused"
+
+
+def main() -> int:
+    """Exit code 0 when the daemon ended the pipe, 3 when it did not say what to do or the files do not allow it."""
+    pipe = ParentPipe.standard()
+    try:
+        child = SyncChild(parse_setup(_first_message(pipe)), pipe.send)
+    except (PermitgateError, PipeEnded) as error:
+        sys.stderr.write(f"sync: {error}\n")
+        return 3
+    gc.collect()
+    gc.freeze()
+    try:
+        more = False
+        while True:
+            for message in pipe.receive(0 if more else child.wait_s()):
+                child.take(message)
+            pipe.send({"k": "beat"})
+            more = child.turn()
+    except PipeEnded:
+        return 0
+    finally:
+        child.close()
+
+
+def _first_message(pipe: ParentPipe) -> Message:
+    until_ms = monotonic_ms() + _SETUP_WAIT_MS
+    while monotonic_ms() < until_ms:
+        messages = pipe.receive(_TURN_S)
+        if messages:
+            return messages[0]
+    return {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
