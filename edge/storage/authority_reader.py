@@ -19,15 +19,10 @@ _WORKER_BY_TAG = "SELECT id, revoked_idx IS NOT NULL FROM record WHERE tag = ? L
 _BADGE_REVOKED = "SELECT 1 FROM record WHERE kind = 'badge' AND id = ? AND revoked_idx IS NOT NULL"
 _PERMIT_COLUMNS = "SELECT id, data, revoked_idx IS NOT NULL FROM record"
 # The status figures of the schema's partial indexes, so that SQLite uses them.
-_OPEN_BY_SHORT_ID = (
-    f"{_PERMIT_COLUMNS} WHERE kind = 'permit' AND status IN (0, 1, 2, 6) AND revoked_idx IS NULL AND short_id = ?"
-    " ORDER BY id LIMIT 16"
-)
+_OPEN = "kind = 'permit' AND status IN (0, 1, 2, 6) AND revoked_idx IS NULL"
+_OPEN_BY_SHORT_ID = f"{_PERMIT_COLUMNS} WHERE {_OPEN} AND short_id = ? ORDER BY id LIMIT 16"
 _LAST_BY_SHORT_ID = f"{_PERMIT_COLUMNS} WHERE short_id = ? ORDER BY idx DESC LIMIT 1"
-_IN_FORCE_PAGE = (
-    f"{_PERMIT_COLUMNS} WHERE kind = 'permit' AND status IN (1, 2) AND revoked_idx IS NULL AND id > ?"
-    " ORDER BY id LIMIT ?"
-)
+_OPEN_PAGE = f"{_PERMIT_COLUMNS} WHERE {_OPEN} AND id > ? ORDER BY id LIMIT ?"
 _CERTIFICATES = (
     "SELECT id, data, revoked_idx IS NOT NULL FROM record WHERE owner = ? AND data IS NOT NULL ORDER BY id LIMIT 64"
 )
@@ -144,10 +139,13 @@ class AuthorityReader:
         """A worker's certificates, at most 64."""
         return tuple(map(_certificate, self._rows(_CERTIFICATES, worker)))
 
-    def permits_in_force(self) -> tuple[Permit, ...]:
-        """Permits issued or being worked and not revoked, whatever their window; read in short transactions."""
+    def permits_open(self) -> tuple[Permit, ...]:
+        """Permits that are not closed, void, withdrawn or revoked, whatever their window; read in short transactions.
+
+        AQ 3064.2-2025 A.1 TICKET_STATUS 0 not issued, 1 issued, 2 working, 6 suspended.
+        """
         permits: list[Permit] = []
-        while rows := self._rows(_IN_FORCE_PAGE, permits[-1].permit if permits else "", READ_ROWS_MAX):
+        while rows := self._rows(_OPEN_PAGE, permits[-1].permit if permits else "", READ_ROWS_MAX):
             permits.extend(map(_permit, rows))
         return tuple(permits)
 

@@ -72,10 +72,10 @@ _AUTHORITY = (
     "CREATE INDEX record_by_tag ON record (tag) WHERE tag IS NOT NULL",
     "CREATE INDEX record_by_owner ON record (owner) WHERE owner IS NOT NULL",
     "CREATE INDEX record_by_short_id ON record (short_id, idx) WHERE short_id IS NOT NULL",
-    """CREATE INDEX permit_open ON record (short_id)
+    """CREATE INDEX permit_open_by_short_id ON record (short_id)
         WHERE kind = 'permit' AND status IN (0, 1, 2, 6) AND revoked_idx IS NULL""",
-    """CREATE INDEX permit_in_force ON record (id)
-        WHERE kind = 'permit' AND status IN (1, 2) AND revoked_idx IS NULL""",
+    """CREATE INDEX permit_open_by_id ON record (id)
+        WHERE kind = 'permit' AND status IN (0, 1, 2, 6) AND revoked_idx IS NULL""",
     """CREATE TABLE freeze (
         freeze_id TEXT NOT NULL, scope_kind TEXT NOT NULL, scope_id TEXT NOT NULL, by TEXT NOT NULL, why TEXT NOT NULL,
         released INTEGER NOT NULL, PRIMARY KEY (freeze_id, scope_kind, scope_id)) STRICT, WITHOUT ROWID""",

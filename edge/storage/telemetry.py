@@ -154,7 +154,8 @@ class TelemetryWriter:
             unsealed = execute(
                 "SELECT s.stream, min(s.number), count(*) FROM sample s"
                 " WHERE s.number >= (SELECT value FROM mark WHERE name = 'unsealed_from')"
-                " AND s.number > ifnull((SELECT max(b.last_number) FROM batch b WHERE b.stream = s.stream), -1) GROUP BY s.stream"
+                " AND s.number > ifnull((SELECT max(b.last_number) FROM batch b WHERE b.stream = s.stream), -1)"
+                " GROUP BY s.stream"
             )
             for stream, first, count in unsealed:
                 self._open[stream] = _Open(first, -1, count)
