@@ -218,8 +218,19 @@ class Connection:
     def request(self, question: Request) -> bytes:
         """The register bytes of the answer, 2 * count of them.
 
-        Takes at most the bus's time-out, plus the quiet that an earlier failure on a serial line demands first.
+        Takes at most the bus's time-out, once more where the connection must be made first, plus the quiet that an
+        earlier failure on a serial line demands. A TCP peer that closed while nothing was asked is connected to again.
         """
+        reused = self._client.connected
+        try:
+            return self._ask(question)
+        except BusDownError:
+            if not reused or self._serial is not None:
+                raise
+        self._connect_at = 0
+        return self._ask(question)
+
+    def _ask(self, question: Request) -> bytes:
         self._connect()
         if self._serial is not None:
             self._wait_for_quiet(self._serial)

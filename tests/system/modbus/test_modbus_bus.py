@@ -161,6 +161,19 @@ def test_tcp_connections_that_were_cut_are_made_again() -> None:
         site.close()
 
 
+def test_a_peer_that_closes_after_every_reply_costs_no_reading() -> None:
+    site = make_site()
+    bus = make_bus(tcp_settings(site))
+    try:
+        for _ in range(3):
+            assert bus.readers[0].read().qualities == (Quality.GOOD,)
+            site.drop_connections()
+            sleep(0.02)
+    finally:
+        bus.close()
+        site.close()
+
+
 def test_a_serial_adapter_that_was_unplugged_and_plugged_in_again_works(tmp_path: Path) -> None:
     port = tmp_path / "by-path-adapter"
     site = make_site()
