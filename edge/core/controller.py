@@ -32,7 +32,7 @@ from edge.core.site import Site
 from edge.core.state import Durable, State
 from edge.core.tapping import grant_due, recorded, tapped
 from edge.core.turn import Step, Turn
-from edge.core.watching import block_read, stale_due, watched
+from edge.core.watching import block_read, rewatch, stale_due
 
 __all__ = ["Step", "begin", "step"]
 
@@ -55,7 +55,7 @@ def step(state: State, message: Input, now: Now) -> Step:
     turn = Turn(state, now)
     _dispatch(turn, message)
     if turn.state.durable.running is not state.durable.running or turn.state.permits is not state.permits:
-        turn.change(watched=watched(turn.state))
+        rewatch(turn)
     return turn.done()
 
 

@@ -286,7 +286,7 @@ def _overdue(question: Question, each: PermitSlice) -> bool:
 def _person(question: Question, token: Token, each: PermitSlice) -> list[Reason]:
     """Whether this person may do this work here with this badge, and is watched over."""
     found = []
-    if token.permit_version < each.permit.version:
+    if token.permit_version < each.permit.version or question.area not in token.areas:
         found.append(Reason.BADGE_OUTDATED)
     worker = question.facts.worker
     if worker is not None and worker.worker not in each.permit.workers:

@@ -1,12 +1,11 @@
 """HQ's word and people's acts on site: freezes, permits, confirmations, re-tests and releases."""
 
 from edge.core.decision import IN_FORCE, STATUS_SUSPENDED
-from edge.core.doors import Phase
 from edge.core.entries import Json
 from edge.core.facts import Permit
 from edge.core.holds import Freeze
 from edge.core.messages import Answer, AuthorityApplied, Operator, OperatorAction
-from edge.core.passing import lock_now
+from edge.core.passing import relock_held
 from edge.core.reasons import Reason
 from edge.core.state import State
 from edge.core.turn import Turn
@@ -26,7 +25,7 @@ def authority_applied(turn: Turn, applied: AuthorityApplied) -> None:
     freezes, releases = _news(turn.state, applied)
     _author(turn, applied, freezes, releases)
     gone = _permits(turn, applied)
-    _relock(turn, gone)
+    relock_held(turn, gone)
 
 
 def _news(state: State, applied: AuthorityApplied) -> tuple[list[Freeze], list[str]]:
@@ -61,7 +60,10 @@ def _author(turn: Turn, applied: AuthorityApplied, freezes: list[Freeze], releas
 
 
 def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
-    """Open permits of this gateway's areas are kept; a running one that HQ closed is closed here too."""
+    """Open permits of this gateway's areas are kept; a running one that HQ closed is closed here too.
+
+    Returns the permits that are no longer open.
+    """
     areas = turn.state.site.areas
     permits = {} if applied.complete else dict(turn.state.permits)
     gone: set[str] = set()
@@ -71,26 +73,13 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
         else:
             permits.pop(permit.permit, None)
             gone.add(permit.permit)
+    if applied.complete:
+        gone |= turn.state.permits.keys() - permits.keys()
     turn.change(permits=permits)
     for permit_id in turn.state.durable.running:
         if permit_id in gone or (applied.complete and permit_id not in permits):
             turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
     return gone
-
-
-def _relock(turn: Turn, gone: set[str]) -> None:
-    """A release that runs for a permit or person now held ends at once."""
-    for door, state in turn.state.doors.items():
-        entering = [each for each in state.passages if each.entry is not None]
-        if state.phase is Phase.RELEASED and any(
-            each.permit in gone or _held(turn.state, each.permit, each.worker) for each in entering
-        ):
-            lock_now(turn, door)
-
-
-def _held(state: State, permit: str | None, worker: str | None) -> bool:
-    freezes = state.durable.freezes
-    return freezes.holds(f"permit:{permit}") or freezes.holds(f"worker:{worker}")
 
 
 def operator(turn: Turn, act: Operator) -> None:

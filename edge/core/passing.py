@@ -1,11 +1,14 @@
 """Doors as they move: passages, relocking, held and forced alarms, exits, fire."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from edge.core.decision import IN_FORCE
 from edge.core.doors import DoorState, Effect, Event, Passage, Phase, advance, opened
 from edge.core.messages import DoorInput, Indicate, Light, Lock, ReleaseExit, Timer
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
+from edge.core.state import State
 from edge.core.turn import Turn
 
 _SHOWN_MS = 10_000
@@ -65,6 +68,27 @@ def lock_now(turn: Turn, door: str) -> None:
         held = replace(turn.state.doors[door], due_ms=turn.now_ms)
         turn.change(doors={**turn.state.doors, door: held})
         advance_door(turn, door, Event.ELAPSED)
+
+
+def relock_held(turn: Turn, gone: AbstractSet[str] = frozenset()) -> None:
+    """A release for entry that still runs ends at once if its permit, person or place is now held, or HQ took it back.
+
+    ``gone`` are permits that HQ's word just removed.
+    """
+    for door, door_state in turn.state.doors.items():
+        entering = [each for each in door_state.passages if each.entry is not None]
+        if door_state.phase is Phase.RELEASED and any(
+            each.permit in gone or _held(turn.state, door, each) for each in entering
+        ):
+            lock_now(turn, door)
+
+
+def _held(state: State, door: str, passage: Passage) -> bool:
+    freezes, area = state.durable.freezes, state.site.doors[door].area
+    scopes = (f"permit:{passage.permit}", f"worker:{passage.worker}", f"area:{area}", f"site:{state.site.site}")
+    permit = state.permits.get(passage.permit or "")
+    suspended = permit is not None and permit.status not in IN_FORCE
+    return suspended or any(freezes.holds(scope) for scope in scopes)
 
 
 def advance_door(turn: Turn, door: str, event: Event, passage: Passage | None = None, fault: str | None = None) -> None:

@@ -11,7 +11,7 @@ from edge.core.entries import Json
 from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.interlocks import Condition, measure
 from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
-from edge.core.passing import advance_door
+from edge.core.passing import advance_door, relock_held
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
 from edge.core.state import Grant, Presence, State
@@ -69,6 +69,8 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
     plan = state.site.areas[area]
     policy, frozen = state.site.policy, state.durable.freezes
     worker = "" if facts.worker is None else facts.worker.worker
+    # The cache may know HQ's word before it is applied here: then the facts are the newer truth.
+    known = {} if facts.authority_size > state.durable.authority_size else state.permits
 
     def holds(scope: str) -> bool:
         return scope in facts.freezes or frozen.holds(scope)
@@ -85,9 +87,7 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
         area_frozen=holds(f"area:{area}"),
         worker_frozen=bool(worker) and holds(f"worker:{worker}"),
         permits=tuple(
-            permit_slice(
-                state, state.permits.get(each.permit, each), area, turn, f"permit:{each.permit}" in facts.freezes
-            )
+            permit_slice(state, known.get(each.permit, each), area, turn, f"permit:{each.permit}" in facts.freezes)
             for each in facts.permits
         ),
         clock=turn.now.clock,
@@ -111,16 +111,22 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bo
         frozen=frozen or durable.freezes.holds(f"permit:{permit.permit}"),
         tripped=permit.permit in durable.trips,
         begun=permit.permit in durable.running,
-        guardian_age_ms=_age_ms(durable.guardians.get(permit.permit), turn),
-        harness_age_ms=_age_ms(durable.harness.get(permit.permit), turn),
+        guardian_age_ms=_age_ms(durable.guardians.get(permit.permit), permit, turn),
+        harness_age_ms=_age_ms(durable.harness.get(permit.permit), permit, turn),
         missing=() if demands is None or not here else demands.missing,
         measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in interlocks if here),
     )
 
 
-def _age_ms(presence: Presence | None, turn: Turn) -> int | None:
-    """The age of a presence, None if there is none or it was in another boot, whose length nobody knows."""
-    if presence is None or presence.boot_id != turn.now.boot_id:
+def _age_ms(presence: Presence | None, permit: Permit, turn: Turn) -> int | None:
+    """The age of a guardian's presence, None if none counts.
+
+    One in another boot does not: nobody knows how long ago it was. Neither does one of somebody who has handed over
+    since, or is frozen.
+    """
+    if presence is None or presence.boot_id != turn.now.boot_id or presence.worker not in permit.guardians:
+        return None
+    if turn.state.durable.freezes.holds(f"worker:{presence.worker}"):
         return None
     return turn.now_ms - presence.boottime_ms
 
@@ -191,6 +197,8 @@ def _answer(turn: Turn, question: Question, decision: Decision, entry: int) -> N
             _indicate(turn, tap.door, Light.RED, decision.primary)
             for permit in decision.freeze:
                 _freeze(turn, question, decision, permit)
+            if decision.freeze:
+                relock_held(turn)
 
 
 def _await_record(turn: Turn, question: Question, decision: Decision, entry: int) -> None:
@@ -240,8 +248,11 @@ def _judge_again(turn: Turn, grant: Grant) -> None:
     elif grant.facts.authority_size < state.durable.authority_size:
         _withdraw(turn, grant, Reason.AUTHORITY_MOVING)
     else:
-        decision = decide(ask(state, grant.tap, grant.facts, turn))
-        if decision.outcome is Outcome.GRANTED and decision.permit == grant.permit:
+        # Only the permit that the entry names: another that would grant now was not recorded.
+        question = ask(state, grant.tap, grant.facts, turn)
+        named = tuple(each for each in question.permits if each.permit.permit == grant.permit)
+        decision = decide(replace(question, permits=named))
+        if decision.outcome is Outcome.GRANTED:
             _release(turn, grant)
         else:
             _withdraw(turn, grant, decision.primary)

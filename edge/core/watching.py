@@ -96,7 +96,18 @@ def _trip(turn: Turn, permit: Permit, condition: Condition) -> None:
     turn.author("permit.tripped", body, permit=permit.permit)
 
 
-def watched(state: State) -> dict[str, tuple[str, ...]]:
+def rewatch(turn: Turn) -> None:
+    """Index the running permits anew. A device watched from now on may already be silent: its stale timer runs too."""
+    state = turn.state
+    index = _watched(state)
+    for device in sorted(index.keys() - state.watched.keys()):
+        memory = state.memories.get(device)
+        heard_ms = turn.now_ms if memory is None else memory.newest.taken_at
+        turn.timer(Timer.STALE, device, max(0, heard_ms + state.site.policy.stale_ms + 1 - turn.now_ms))
+    turn.change(watched=index)
+
+
+def _watched(state: State) -> dict[str, tuple[str, ...]]:
     """The running permits by device, for the index that ``block_read`` uses."""
     index: dict[str, list[str]] = {}
     for permit_id in state.durable.running:

@@ -1,0 +1,37 @@
+"""What every test is held to: none leaves a thread or a process behind, none fails for a slow machine."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("permitgate", deadline=None, print_blob=True)
+settings.load_profile("permitgate")
+
+_GRACE_S = 2.0
+
+
+def _processes() -> set[int]:
+    """Our child processes, zombies included: a child that nobody waited for is one that was left."""
+    found: set[int] = set()
+    for listing in Path("/proc/self/task").glob("*/children"):
+        try:
+            found.update(map(int, listing.read_text().split()))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fails the test that leaves a thread, a timer (which is a thread) or a process."""
+    threads, processes = set(threading.enumerate()), _processes()
+    yield
+    left = [each for each in threading.enumerate() if each not in threads]
+    for each in left:
+        each.join(_GRACE_S)
+    names = sorted(each.name for each in left if each.is_alive())
+    assert not names, f"threads left: {names}"
+    assert not _processes() - processes, f"processes left: {sorted(_processes() - processes)}"

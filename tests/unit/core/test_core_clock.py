@@ -1,0 +1,102 @@
+"""The clock as an interval: drift widens it, a floor holds it up, a new boot or a set-back clock ends trust."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sites import Bench, kinds
+
+from edge.core.clock import Anchor, ClockInterval, ClockSource, better, interval
+from edge.core.messages import ClockAnchored, ClockStepped
+
+ANCHOR = Anchor(ClockSource.NTP, 1_000_000_000, 20, "boot-1", 50_000)
+
+
+def test_drift_widens_the_interval_on_both_sides_and_rounds_outward():
+    a_day_ms = 86_400_000
+    got = interval(ANCHOR, 0, 50_000 + a_day_ms, "boot-1", 100)
+    assert got == ClockInterval(1_000_000_000 + a_day_ms - 8_660, 1_000_000_000 + a_day_ms + 8_660, ClockSource.NTP)
+    one = interval(ANCHOR, 0, 50_001, "boot-1", 100)
+    assert (one.lo_ms, one.hi_ms) == (1_000_000_001 - 21, 1_000_000_001 + 21)
+
+
+def test_the_floor_raises_the_lower_end_only():
+    got = interval(ANCHOR, 1_000_000_010, 50_000, "boot-1", 100)
+    assert (got.lo_ms, got.hi_ms) == (1_000_000_010, 1_000_000_020)
+
+
+def test_an_anchor_that_was_set_back_below_the_floor_proves_nothing():
+    assert interval(ANCHOR, 1_000_000_021, 50_000, "boot-1", 100) == ClockInterval(
+        1_000_000_021, None, ClockSource.NONE
+    )
+    assert interval(ANCHOR, 1_000_000_020, 50_000, "boot-1", 100).hi_ms == 1_000_000_020
+
+
+@pytest.mark.parametrize("anchor", [None, ANCHOR])
+def test_no_anchor_of_this_boot_leaves_the_floor_alone(anchor):
+    assert interval(anchor, 77, 50_000, "boot-2", 100) == ClockInterval(77, None, ClockSource.NONE)
+
+
+def test_surely_and_maybe():
+    got = ClockInterval(10, 20, ClockSource.HQ)
+    assert got.surely_within(10, 21)
+    assert not got.surely_within(11, 21)
+    assert not got.surely_within(10, 20)
+    assert got.surely_after(10)
+    assert not got.surely_after(11)
+    assert got.maybe_before(11)
+    assert not got.maybe_before(10)
+    assert not ClockInterval(10, None, ClockSource.NONE).surely_within(0, 10**18)
+
+
+@given(st.integers(0, 10**10), st.integers(0, 1_000), st.integers(-100, 100))
+def test_the_true_time_is_inside_the_interval_while_the_drift_bound_holds(elapsed_ms, uncertainty_ms, drift_ppm):
+    anchor = Anchor(ClockSource.HQ, 10**12, uncertainty_ms, "b", 0)
+    got = interval(anchor, 0, elapsed_ms, "b", 100)
+    true_ms = 10**12 + elapsed_ms + elapsed_ms * drift_ppm // 1_000_000
+    assert got.hi_ms is not None
+    assert got.lo_ms <= true_ms <= got.hi_ms
+
+
+def _anchor(source=ClockSource.NTP, uncertainty_ms=20, boot_id="boot-1", boottime_ms=50_000):
+    return Anchor(source, 1_000_000_000, uncertainty_ms, boot_id, boottime_ms)
+
+
+@pytest.mark.parametrize(
+    ("offered", "taken"),
+    [
+        (_anchor(ClockSource.HQ, 10_000), True),
+        (_anchor(ClockSource.RTC, 0), False),
+        (_anchor(uncertainty_ms=20), True),
+        (_anchor(uncertainty_ms=21), False),
+        (_anchor(uncertainty_ms=21, boottime_ms=60_000), True),
+        (_anchor(ClockSource.ESTIMATE, 99_999, boot_id="boot-2"), True),
+    ],
+)
+def test_a_better_anchor_is_of_a_higher_source_or_less_doubt_by_now(offered, taken):
+    assert better(ANCHOR, offered, 100) is taken
+    assert better(None, offered, 100)
+
+
+def test_an_anchor_is_recorded_when_it_matters_and_not_each_second():
+    bench = Bench()
+    hour_ms = 3_600_000
+
+    def offer(**changes):
+        return kinds(bench.go(ClockAnchored(_anchor(**{"boottime_ms": bench.now_ms, **changes}))))
+
+    assert offer() == ["clock.anchored"]
+    assert bench.state.durable.anchor == _anchor(boottime_ms=1_000_000)
+    assert offer() == []
+    assert offer(source=ClockSource.RTC, uncertainty_ms=0) == []
+    assert offer(uncertainty_ms=11) == []
+    assert offer(uncertainty_ms=10) == ["clock.anchored"]
+    assert offer(source=ClockSource.HQ) == ["clock.anchored"]
+    bench.wait(hour_ms)
+    assert offer(source=ClockSource.HQ) == ["clock.anchored"]
+
+
+def test_a_step_of_the_wall_clock_is_recorded_and_decides_nothing():
+    bench = Bench()
+    made = bench.go(ClockStepped(-86_400_000))
+    assert [(entry.kind, dict(entry.body)) for entry in made.entries] == [("clock.stepped", {"step_ms": -86_400_000})]
+    assert made.commands == ()

@@ -1,0 +1,207 @@
+"""Limits are exact: the last step that passes and the first that does not, through rule pack, binding and judgement."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sites import GAS, OXYGEN, PACK, TIMING, WIND, Bench, build_site, decided, facts, permit, ready_bench
+
+from edge.core.interlocks import bind, judge, measure, remember_block
+from edge.core.readings import BlockRead, Quality
+from edge.core.reasons import Reason
+from edge.core.rules import RulePackError
+
+
+def _gas(name):
+    return replace(GAS, gas=name)
+
+
+def _verdicts(channel, permit_type, steps):
+    interlocks = bind((PACK,), permit_type, (channel,), TIMING).interlocks
+    memory = None
+    for at in range(0, 90_001, 10_000):
+        windows = {"speed": TIMING.gust_window_ms} if channel is WIND else {}
+        memory = remember_block(
+            memory, BlockRead(channel.device, (channel.channel,), (steps,), (Quality.GOOD,), at), windows, 30_000
+        )
+    return {judge(measure(each, memory, 90_000)).reason for each in interlocks} - {None}
+
+
+@pytest.mark.parametrize(
+    ("channel", "permit_type", "highest"),
+    [
+        (_gas("methane"), "02", 100),
+        (_gas("hydrogen"), "02", 125),
+        (_gas("ethanol"), "02", 60),
+        (_gas("ammonia"), "02", 33),
+        (_gas("n-hexane"), "02", 181),
+        (_gas("methane"), "70", 100),
+        (replace(GAS, unit="%vol", resolution="0.01"), "02", 50),
+        (replace(GAS, unit="%vol", resolution="0.01", gas="ethanol"), "02", 20),
+        (replace(GAS, unit="%vol", resolution="0.3"), "02", 1),
+        (WIND, "21", 79),
+        (WIND, "24", 79),
+        (WIND, "02", 79),
+        (replace(WIND, resolution="0.01"), "21", 799),
+        (replace(WIND, resolution="1"), "21", 7),
+    ],
+)
+def test_the_highest_step_passes_and_the_next_does_not(channel, permit_type, highest):
+    code = Reason.WIND_OVER_LIMIT if channel.quantity == "wind_speed" else Reason.GAS_OVER_LIMIT
+    assert _verdicts(channel, permit_type, highest) == set()
+    assert _verdicts(channel, permit_type, highest + 1) == {code}
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"), [(194, Reason.OXYGEN_LOW), (195, None), (210, None), (211, Reason.OXYGEN_HIGH)]
+)
+def test_oxygen_has_two_inclusive_limits(steps, reason):
+    assert _verdicts(OXYGEN, "70", steps) == ({reason} - {None})
+
+
+@pytest.mark.parametrize(
+    ("area", "device", "changes", "good", "bad", "reason"),
+    [
+        (GAS, "gas1", {}, 100, 101, "gas_over_limit"),
+        (_gas("ethanol"), "gas1", {}, 60, 61, "gas_over_limit"),
+        (_gas("ammonia"), "gas1", {}, 33, 34, "gas_over_limit"),
+    ],
+)
+def test_the_limit_is_the_limit_at_the_door(area, device, changes, good, bad, reason):
+    bench = Bench(build_site({"north": (area,)}, {"d1": "north"})).start()
+    bench.authority(permit(**changes))
+    bench.record()
+    bench.settle(**{device: good})
+    bench.tap(facts("g1"))
+    assert decided(bench.tap(facts()))["decision"] == "granted"
+    bench.block(device, bad)
+    assert decided(bench.tap(facts()))["reasons"] == [reason]
+
+
+@pytest.mark.parametrize(("steps", "reason"), [(194, "oxygen_low"), (195, None), (210, None), (211, "oxygen_high")])
+def test_a_confined_space_opens_only_between_its_oxygen_limits(steps, reason):
+    bench = Bench(build_site({"north": (GAS, OXYGEN)}, {"d1": "north"})).start()
+    p1 = permit(permit_type="70")
+    bench.authority(p1)
+    bench.record()
+    bench.settle(gas1=0, oxygen1=steps)
+    bench.tap(facts("g1", [p1]))
+    body = decided(bench.tap(facts(permits=[p1], certificates=())))
+    assert body["reasons"] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize("gas", ["phlogiston", None, ""])
+def test_a_channel_set_to_an_unknown_gas_cannot_be_bound(gas):
+    with pytest.raises(RulePackError, match="is not in the rule pack"):
+        bind((PACK,), "02", (_gas(gas),), TIMING)
+
+
+def test_a_unit_without_a_conversion_cannot_be_bound():
+    with pytest.raises(RulePackError, match="no conversion from m/s to km/h"):
+        bind((PACK,), "21", (replace(WIND, unit="km/h"),), TIMING)
+
+
+def test_a_quantity_that_nothing_measures_is_missing_except_where_only_the_fitted_count():
+    assert bind((PACK,), "02", (), TIMING).missing == ("combustible",)
+    assert bind((PACK,), "21", (), TIMING).missing == ("wind_speed",)
+    assert bind((PACK,), "70", (GAS,), TIMING).missing == ("oxygen",)
+
+
+@given(st.integers(0, 2_000), st.sampled_from(["0.1", "0.5", "0.01", "0.25", "1"]), st.sampled_from(sorted(PACK.gases)))
+def test_a_reading_passes_exactly_if_its_decimal_value_does(steps, resolution, gas):
+    """0.5 or 0.2 %vol by the gas's class; the reading in %LEL times the limit of explosion is its %vol."""
+    lel_vol = PACK.gases[gas]
+    limit_vol = Decimal("0.5") if lel_vol >= 4 else Decimal("0.2")
+    reading_vol = steps * Decimal(resolution) * lel_vol / 100
+    verdict = _verdicts(replace(GAS, gas=gas, resolution=resolution), "02", steps)
+    assert (verdict == set()) is (reading_vol <= limit_vol)
+
+
+UNSAFE = [quality for quality in Quality if quality is not Quality.GOOD]
+
+
+@pytest.mark.parametrize("quality", UNSAFE)
+def test_each_quality_that_is_not_good_refuses_entry_by_its_name(quality):
+    bench = ready_bench()
+    bench.block("gas1", None, quality)
+    assert decided(bench.tap(facts()))["reasons"] == [f"reading_{quality.value}"]
+
+
+@pytest.mark.parametrize("device", ["gas1", "wind1"])
+def test_a_device_that_was_never_read_refuses_entry(device):
+    bench = Bench().start()
+    bench.authority(permit())
+    bench.record()
+    bench.settle(**({"gas1": 10} if device == "wind1" else {"wind1": 10}))
+    bench.tap(facts("g1"))
+    assert decided(bench.tap(facts()))["reasons"] == ["reading_never_read"]
+
+
+@pytest.mark.parametrize(("silent_ms", "stale"), [(30_000, False), (30_001, True)])
+def test_a_silent_device_is_stale_and_its_last_value_is_not_used(silent_ms, stale):
+    bench = ready_bench()
+    bench.wait(silent_ms - 10)
+    bench.block("wind1", 30)
+    bench.wait(10)
+    assert decided(bench.tap(facts()))["reasons"] == (["reading_stale"] if stale else [])
+
+
+def test_a_lost_poll_refuses_by_its_own_name_until_it_is_stale():
+    bench = ready_bench()
+    for _ in range(4):
+        bench.wait(10_000)
+        bench.block("gas1", None, Quality.COMM_FAIL)
+        bench.block("wind1", 30)
+    assert decided(bench.tap(facts()))["reasons"] == ["reading_stale"]
+
+
+def test_a_short_loss_does_not_begin_the_settling_again_and_a_long_one_does():
+    short = ready_bench()
+    short.wait(10_000).block("gas1", None, Quality.COMM_FAIL)
+    short.wait(10_000).block("gas1", 30)
+    short.block("wind1", 30)
+    assert decided(short.tap(facts()))["decision"] == "granted"
+    long = ready_bench()
+    long.wait(31_000).block("gas1", 30)
+    long.block("wind1", 30)
+    assert decided(long.tap(facts()))["reasons"] == ["reading_settling"]
+
+
+@pytest.mark.parametrize("quality", [Quality.WARMING_UP, Quality.DEVICE_FAULT, Quality.INHIBITED, Quality.OUT_OF_RANGE])
+def test_a_device_that_could_not_measure_settles_again(quality):
+    bench = ready_bench()
+    bench.block("gas1", None, quality)
+    bench.wait(1_000)
+    bench.settle(50_000, gas1=30, wind1=30)
+    assert decided(bench.tap(facts()))["reasons"] == ["reading_settling"]
+    bench.record()
+    bench.wait(10_000)
+    bench.settle(0, gas1=30, wind1=30)
+    assert decided(bench.tap(facts()))["decision"] == "granted"
+
+
+def test_a_gust_counts_for_its_whole_window():
+    bench = ready_bench()
+    bench.block("wind1", 80)
+    bench.wait(1)
+    bench.settle(50_000, gas1=30, wind1=20)
+    bench.wait(9_998)
+    bench.settle(0, gas1=30, wind1=20)
+    assert decided(bench.tap(facts()))["reasons"] == ["wind_over_limit"]
+    bench.wait(1)
+    assert decided(bench.tap(facts()))["decision"] == "granted"
+
+
+@given(st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 120)), min_size=1, max_size=20))
+def test_the_gust_staircase_gives_the_highest_of_the_window(readings):
+    (interlock,) = bind((PACK,), "21", (WIND,), TIMING).interlocks
+    memory, at, said = None, 0, []
+    for gap_ms, steps in readings:
+        at += gap_ms
+        said.append((at, steps))
+        memory = remember_block(
+            memory, BlockRead("wind1", ("speed",), (steps,), (Quality.GOOD,), at), {"speed": 60_000}, 30_000
+        )
+    assert measure(interlock, memory, at).steps == max(steps for when, steps in said if when > at - 60_000)
