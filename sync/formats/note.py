@@ -7,6 +7,7 @@ cosignature of c2sp.org/tlog-cosignature@v1.0.0. Signatures by unknown keys are 
 signature by a known key that does not verify refuses the whole note.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -33,6 +34,8 @@ MAX_SIGNATURES = 100
 MAX_NAME_BYTES = 255
 """Longest key name or log origin in UTF-8 (tlog-cosignature: `log_origin<1..2^8-1>`)."""
 
+_NO_NAME = re.compile(r"[+\s\x00-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _DASH = "\u2014 "
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
@@ -41,7 +44,7 @@ _TIMESTAMP_BYTES = 8
 
 def check_name(name: str, place: str = "key name") -> None:
     """FormatError unless `name` may name a key: not empty, no Unicode space or control character, no plus."""
-    if not name or "+" in name or any(letter.isspace() or letter < " " for letter in name):
+    if not name or _NO_NAME.search(name):
         raise FormatError(f"{name[:60]!r}; allowed text without spaces, control characters and '+'", place)
     if len(_utf8(name, place)) > MAX_NAME_BYTES:
         raise FormatError(f"longer than {MAX_NAME_BYTES} bytes", place)
@@ -225,7 +228,7 @@ def _utf8(text: str, place: str) -> bytes:
 def _check_text(text: str) -> None:
     if not text.endswith("\n"):
         raise FormatError("does not end with a newline", "note text")
-    if any(letter < " " and letter != "\n" for letter in text):
+    if _CONTROL.search(text):
         raise FormatError("holds a control character other than newline", "note text")
     if len(_utf8(text, "note text")) > MAX_NOTE_BYTES:
         raise FormatError(f"longer than {MAX_NOTE_BYTES} bytes", "note text")

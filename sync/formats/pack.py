@@ -22,7 +22,7 @@ from typing import Any
 from sync.formats import canonical, tlog_policy, tlog_proof, tuf_root
 from sync.formats.errors import FormatError
 from sync.formats.merkle import leaf_hash
-from sync.formats.pack_archive import write_archive
+from sync.formats.pack_archive import STRUCTURE, write_archive
 from sync.formats.permit_chain import chain_link, chain_start
 
 VERSION = 1
@@ -118,7 +118,7 @@ def place_of(name: str) -> tuple[int, int, str]:
         match = pattern.fullmatch(name)
         if match is not None:
             return place, int(match[1]) if match.lastindex else 0, name
-    raise FormatError("no member of a pack is named so", name[:80])
+    raise FormatError(f"no member of a pack is named {name[:80]!a}", STRUCTURE)
 
 
 def indexed(members: Mapping[str, bytes], folder: str, ending: str) -> dict[int, bytes]:
@@ -149,6 +149,8 @@ def read_story(members: Mapping[str, bytes]) -> Story:
             raise FormatError("of another log or permit than the first entry", f"entries/{index}.json")
     if not isinstance(origin, str) or not isinstance(permit, str):
         raise FormatError("log or permit is not text", f"entries/{next(iter(leaves))}.json")
+    if not (origin + permit).isprintable():
+        raise FormatError("log or permit holds characters that cannot be shown", f"entries/{next(iter(leaves))}.json")
     return Story(origin, permit, leaves, others)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 from sync.formats import canonical, checkpoint, note, tlog_policy, tuf_root
@@ -89,10 +90,11 @@ def signers(members: Mapping[str, bytes], pinned: Sequence[note.VerifierKey] | N
 
 def archive(data: bytes, parts: Sequence[Member]) -> Answer:
     """Whether the archive is, byte for byte, what its members make."""
-    for member, place in zip(parts, sorted(place_of(member.name) for member in parts), strict=True):
-        if place_of(member.name) != place:
-            raise FormatError(f"{member.name} is not in its place", STRUCTURE)
     check_structure(data, parts)
+    places = [place_of(member.name) for member in parts]
+    for before, after in pairwise(places):
+        if before > after:
+            raise FormatError(f"{after[2]} is not in its place", STRUCTURE)
     return Answer(f"archive structure as written, {len(parts)} members", f"归档结构完整，共 {len(parts)} 个成员")
 
 
@@ -102,6 +104,9 @@ def contents(parts: Sequence[Member], members: Mapping[str, bytes]) -> Answer:
     if damaged:
         raise FormatError("bytes damaged (CRC-32)", _some(damaged))
     stated = _rows(canonical.decode(member_of(members, MANIFEST), bytes_max=len(members[MANIFEST])))
+    missing = [name for name in stated if name not in members]
+    if missing:
+        raise FormatError("missing, though manifest.json describes it", _some(missing))
     for name, data in members.items():
         if name != MANIFEST and stated.get(name) != (sha256(data).hexdigest(), len(data)):
             raise FormatError("not as manifest.json describes it", name)

@@ -4,6 +4,7 @@ Everything raises FormatError with the name of the member that is wrong.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from sync.formats import checkpoint, note, tlog_policy, tlog_proof
 from sync.formats.cosignature import find_cosignature
@@ -29,12 +30,20 @@ def text_of(members: Mapping[str, bytes], name: str) -> str:
 
 def policy_of(members: Mapping[str, bytes]) -> tlog_policy.Policy:
     """The pack's policy, in the one form in which packs write it."""
-    data = member_of(members, POLICY)
+    return _policy(member_of(members, POLICY))
+
+
+# The checks ask for the same policy and the same two heads many times: these three results are kept.
+@lru_cache(maxsize=4)
+def _policy(data: bytes) -> tlog_policy.Policy:
     try:
         policy = tlog_policy.parse(data)
         canonical_form = tlog_policy.encode(policy)
     except FormatError as error:
         raise error.within(POLICY) from None
+    text = data.decode("utf-8", "surrogateescape")
+    if not all(line.isprintable() for line in text.split("\n")):
+        raise FormatError("holds characters that cannot be shown", POLICY)
     if canonical_form != data:
         raise FormatError("not in the form in which packs write it", POLICY)
     return policy
@@ -52,6 +61,7 @@ def journal_head(members: Mapping[str, bytes], policy: tlog_policy.Policy) -> tu
     return open_head(first.note, policy, first_name), first.note
 
 
+@lru_cache(maxsize=8)
 def open_head(head_note: str, policy: tlog_policy.Policy, place: str) -> checkpoint.Checkpoint:
     """The checkpoint of a note signed by the log of its origin, which the policy must know."""
     try:
@@ -70,6 +80,7 @@ def cosigners(head_note: str, policy: tlog_policy.Policy) -> list[tuple[str, int
     return [(name, time_s) for name, time_s in found if time_s is not None]
 
 
+@lru_cache(maxsize=8)
 def cosigned_s(head_note: str, key: note.VerifierKey) -> int | None:
     """When `key` cosigned the head (POSIX seconds); None if it did not, or is no cosigner's key."""
     if key.algorithm != note.ALGORITHM_COSIGNATURE:
