@@ -13,7 +13,18 @@ from edge.core.entries import Entry
 from edge.core.facts import Certificate, Facts, Permit, Side, Tap, Token, TokenRefusal, TokenVerdict, Worker
 from edge.core.holds import Freeze
 from edge.core.interlocks import Timing, bind
-from edge.core.messages import AuthorityApplied, Command, Input, Operator, OperatorAction, Recorded, Started, Tapped
+from edge.core.messages import (
+    AuthorityApplied,
+    Command,
+    Input,
+    Operator,
+    OperatorAction,
+    Recorded,
+    Started,
+    Tapped,
+    Timer,
+    TimerDue,
+)
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
 from edge.core.rules import Channel
 from edge.core.site import AreaPlan, DoorPlan, Policy, Site
@@ -260,7 +271,7 @@ def begun_bench() -> Bench:
     bench = ready_bench()
     bench.tap(facts())
     bench.record()
-    bench.wait(6_000)
+    bench.wait(6_000).go(TimerDue(Timer.DOOR, "d1"))
     bench.block("gas1", 30)
     bench.block("wind1", 40)
     bench.record()

@@ -1,0 +1,289 @@
+"""Trips: an interlock of running work fails. Stopped at once, cleared only by a re-test and a named person."""
+
+from dataclasses import replace
+
+import pytest
+from sites import OXYGEN, Bench, begun_bench, build_site, commands, decided, facts, freeze, kinds, permit, ready_bench
+
+from edge.core.facts import Worker
+from edge.core.messages import Answer, Lock, Noticed, OperatorAction, SetTimer, Sound, Timer, TimerDue, Unlock
+from edge.core.readings import Quality
+
+RETEST, RELEASE, CONFIRM = OperatorAction.RETEST, OperatorAction.RELEASE, OperatorAction.CONFIRM
+
+
+def _answer(made):
+    (answer,) = commands(made, Answer)
+    return answer.ok, list(answer.reasons)
+
+
+def _tripped():
+    bench = begun_bench()
+    bench.block("gas1", 101)
+    bench.record()
+    return bench
+
+
+def test_over_the_limit_sounds_and_locks_and_records_in_the_same_step():
+    bench = begun_bench()
+    made = bench.block("gas1", 101)
+    assert kinds(made) == ["permit.tripped"]
+    assert {each.door for each in commands(made, Lock)} == {"d1", "d2"}
+    assert commands(made, Sound) == [Sound("north", True)]
+    body = made.entries[0].body
+    assert (body["reason"], body["steps"], body["highest_good"]) == ("gas_over_limit", 101, 100)
+    assert made.entries[0].permit == "P1"
+
+
+def test_at_the_limit_nothing_trips():
+    made = begun_bench().block("gas1", 100)
+    assert (made.entries, commands(made, Sound), commands(made, Lock)) == ((), [], [])
+
+
+def test_a_permit_not_begun_is_refused_and_not_tripped():
+    bench = ready_bench()
+    assert bench.block("gas1", 101).entries == ()
+    assert decided(bench.tap(facts()))["reasons"] == ["gas_over_limit"]
+    bench.block("gas1", 100)
+    assert decided(bench.tap(facts()))["decision"] == "granted"
+
+
+@pytest.mark.parametrize("quality", [Quality.DEVICE_FAULT, Quality.WARMING_UP, Quality.INHIBITED, Quality.OUT_OF_RANGE])
+def test_a_device_that_says_that_it_cannot_measure_trips_at_once(quality):
+    made = begun_bench().block("gas1", None, quality)
+    assert kinds(made) == ["permit.tripped"]
+    assert made.entries[0].body["reason"] == f"reading_{quality.value}"
+
+
+@pytest.mark.parametrize("quality", [Quality.COMM_FAIL, Quality.DECODE_FAIL])
+def test_a_lost_poll_trips_only_when_the_last_good_reading_is_stale(quality):
+    bench = begun_bench()
+    assert bench.wait(30_000).block("gas1", None, quality).entries == ()
+    made = bench.wait(1).block("gas1", None, quality)
+    assert made.entries[0].body["reason"] == "reading_stale"
+
+
+def test_a_device_that_falls_silent_trips_by_its_timer():
+    bench = begun_bench()
+    made = bench.block("gas1", 30)
+    assert SetTimer(Timer.STALE, "gas1", bench.now_ms + 30_001) in made.commands
+    assert bench.wait(30_000).go(TimerDue(Timer.STALE, "gas1")).entries == ()
+    made = bench.wait(1).go(TimerDue(Timer.STALE, "gas1"))
+    assert (kinds(made), made.entries[0].body["reason"]) == (["permit.tripped"], "reading_stale")
+
+
+def test_a_device_that_is_silent_from_the_moment_work_begins_trips_too():
+    bench = ready_bench()
+    heard_ms = bench.now_ms
+    bench.wait(10_000).tap(facts())
+    made = bench.record()
+    due = {each.subject: each.due_ms for each in commands(made, SetTimer) if each.timer is Timer.STALE}
+    assert due == {"gas1": heard_ms + 30_001, "wind1": heard_ms + 30_001}
+
+
+def test_running_work_found_at_a_restart_is_watched_from_the_start():
+    bench = Bench(durable=begun_bench().state.durable)
+    bench.go(Noticed("hq.lost", "hq", "no answer"))
+    made = bench.authority(permit())
+    assert {each.subject for each in commands(made, SetTimer)} == {"gas1", "wind1"}
+    made = bench.wait(30_001).go(TimerDue(Timer.STALE, "gas1"))
+    assert (kinds(made), made.entries[0].body["reason"]) == (["permit.tripped"], "reading_never_read")
+
+
+def test_wind_trips_running_work_too():
+    assert begun_bench().block("wind1", 79).entries == ()
+    assert kinds(begun_bench().block("wind1", 80)) == ["permit.tripped"]
+
+
+def test_readings_of_another_area_trip_nothing():
+    assert begun_bench().block("gas2", 900).entries == ()
+
+
+def test_oxygen_trips_at_both_ends():
+    for steps, reason in ((194, "oxygen_low"), (211, "oxygen_high")):
+        bench = Bench(build_site({"north": (OXYGEN,)}, {"d1": "north"})).start()
+        p1 = permit(permit_type="70")
+        bench.authority(p1)
+        demands = bench.state.site.areas["north"].demands["70"]
+        assert demands.missing == ("combustible",)
+        bench.record()
+        bench.state = replace(bench.state, durable=replace(bench.state.durable, running={"P1": 0}))
+        bench.authority(p1, size=7)
+        bench.settle(oxygen1=200)
+        assert bench.block("oxygen1", steps).entries[0].body["reason"] == reason
+
+
+def test_tripped_work_stays_tripped_when_the_gas_clears():
+    bench = _tripped()
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    bench.record()
+    assert decided(bench.tap(facts()))["reasons"] == ["permit_tripped"]
+    assert bench.state.sirens["north"] is True
+    assert bench.state.durable.trips["P1"].retest is None
+
+
+def test_a_passing_re_test_silences_and_a_named_release_lets_in_again():
+    bench = _tripped()
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    bench.record()
+    made = bench.act(RETEST)
+    assert (_answer(made), kinds(made), made.entries[0].body["passed"]) == ((True, []), ["permit.retested"], True)
+    assert commands(made, Sound) == [Sound("north", False)]
+    assert made.entries[0].actor == {"id": "g1"}
+    assert decided(bench.tap(facts()))["reasons"] == ["permit_tripped"], "a re-test alone opens nothing"
+    made = bench.act(RELEASE)
+    assert (_answer(made), kinds(made)) == ((True, []), ["permit.trip_released"])
+    bench.tap(facts())
+    assert commands(bench.record(), Unlock)
+
+
+def test_a_re_test_while_the_gas_is_over_fails_and_says_why():
+    bench = _tripped()
+    made = bench.act(RETEST)
+    assert _answer(made) == (False, ["gas_over_limit"])
+    assert (made.entries[0].body["passed"], bench.state.durable.trips["P1"].retest) == (False, None)
+    assert bench.state.sirens["north"] is True
+
+
+@pytest.mark.parametrize(("good_ms", "passed"), [(59_999, False), (60_000, True)])
+def test_a_re_test_passes_only_when_the_readings_were_good_for_the_hold_off(good_ms, passed):
+    bench = _tripped()
+    bench.wait(1_000).settle(50_000, gas1=10, wind1=30)
+    bench.wait(good_ms - 50_000)
+    expected = (True, []) if passed else (False, ["reading_settling"])
+    assert _answer(bench.act(RETEST)) == expected
+
+
+def test_a_gust_inside_the_hold_off_begins_it_again():
+    bench = _tripped()
+    bench.wait(1_000).settle(50_000, gas1=10, wind1=30)
+    bench.block("gas1", 150)
+    bench.wait(10_000).block("gas1", 10)
+    bench.block("wind1", 30)
+    assert _answer(bench.act(RETEST)) == (False, ["reading_settling"])
+
+
+def test_a_re_test_while_the_device_is_silent_fails():
+    bench = _tripped()
+    bench.wait(31_000)
+    ok, reasons = _answer(bench.act(RETEST))
+    assert (ok, "reading_stale" in reasons) == (False, True)
+
+
+def test_a_release_without_a_re_test_is_refused():
+    bench = _tripped()
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    made = bench.act(RELEASE)
+    assert (_answer(made), kinds(made)) == ((False, ["retest_missing"]), ["operator.refused"])
+    assert "P1" in bench.state.durable.trips
+
+
+def test_a_failed_re_test_does_not_count_for_the_release():
+    bench = _tripped()
+    bench.act(RETEST)
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    assert _answer(bench.act(RELEASE)) == (False, ["retest_missing"])
+
+
+def test_a_new_excess_after_the_re_test_trips_again_and_needs_another():
+    bench = _tripped()
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    bench.act(RETEST)
+    made = bench.block("gas1", 101)
+    assert (kinds(made), commands(made, Sound)) == (["permit.tripped"], [Sound("north", True)])
+    assert _answer(bench.act(RELEASE)) == (False, ["gas_over_limit", "retest_missing"])
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    assert _answer(bench.act(RELEASE)) == (False, ["retest_missing"])
+
+
+def test_a_release_while_the_condition_is_bad_is_refused():
+    bench = _tripped()
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    bench.act(RETEST)
+    bench.block("gas1", None, Quality.COMM_FAIL)
+    assert _answer(bench.act(RELEASE)) == (False, ["reading_comm_fail"])
+
+
+@pytest.mark.parametrize("action", OperatorAction)
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({"person": None}, ["worker_unknown"]),
+        ({"person": Worker("g1", True)}, ["worker_revoked"]),
+        ({"why": "  "}, ["reason_missing"]),
+        ({"name": "P9"}, ["permit_unknown"]),
+        ({"person": None, "why": "", "name": "P9"}, ["worker_unknown", "reason_missing", "permit_unknown"]),
+    ],
+)
+def test_nobody_acts_without_a_name_a_reason_and_a_permit(action, changes, reasons):
+    bench = _tripped()
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    before = bench.state.durable.trips
+    made = bench.act(action, **changes)
+    assert (_answer(made), kinds(made)) == ((False, reasons), ["operator.refused"])
+    assert bench.state.durable.trips == before
+
+
+@pytest.mark.parametrize("action", [RETEST, RELEASE])
+def test_what_is_not_tripped_is_neither_re_tested_nor_released(action):
+    assert _answer(begun_bench().act(action)) == (False, ["not_tripped"])
+
+
+def test_only_the_guardian_confirms():
+    bench = begun_bench()
+    assert _answer(bench.act(CONFIRM, by="w1")) == (False, ["not_guardian"])
+    made = bench.act(CONFIRM)
+    assert (_answer(made), kinds(made)) == ((True, []), ["permit.confirmed"])
+
+
+def test_a_release_of_a_trip_lifts_no_freeze():
+    bench = _tripped()
+    bench.authority(permit(), size=6, freezes=(freeze("permit:P1"),))
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    bench.act(RETEST)
+    bench.act(RELEASE)
+    bench.record()
+    assert decided(bench.tap(facts(authority_size=6)))["reasons"] == ["permit_frozen"]
+
+
+def test_closing_ends_the_trip_and_the_siren():
+    bench = _tripped()
+    made = bench.authority(permit(status=4), size=6)
+    assert "permit.closed" in kinds(made)
+    assert commands(made, Sound) == [Sound("north", False)]
+    assert (bench.state.durable.running, bench.state.durable.trips) == ({}, {})
+    assert bench.state.watched == {}
+
+
+def test_a_trip_outlives_a_restart():
+    bench = Bench(durable=_tripped().state.durable).start()
+    made = bench.authority(permit())
+    assert commands(made, Sound) == [Sound("north", True)]
+    assert "permit_tripped" in decided(bench.tap(facts()))["reasons"]
+
+
+def test_a_suspended_permit_that_runs_is_still_watched():
+    bench = begun_bench()
+    bench.authority(permit(status=6), size=6)
+    assert kinds(bench.block("gas1", 101)) == ["permit.tripped"]
+
+
+def test_a_cache_that_is_behind_what_was_believed_changes_nothing():
+    bench = begun_bench()
+    before = bench.state.permits
+    made = bench.authority(size=4)
+    assert kinds(made) == ["authority.behind"]
+    assert bench.state.permits == before
+
+
+def test_many_freezes_are_split_over_entries_and_none_is_lost():
+    bench = ready_bench()
+    made = bench.authority(permit(), size=6, freezes=tuple(freeze(f"worker:x{n}", f"f{n}") for n in range(95)))
+    assert kinds(made) == ["authority.applied"] * 3
+    assert len(bench.state.durable.freezes.standing) == 95
+
+
+def test_the_heartbeat_beats_on():
+    bench = ready_bench()
+    made = bench.go(TimerDue(Timer.BEAT, ""))
+    assert (kinds(made), commands(made, SetTimer)[0].due_ms) == (["log.heartbeat"], bench.now_ms + 900_000)
