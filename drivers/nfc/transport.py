@@ -5,11 +5,13 @@ nfcpy's driver. ``udp:`` is nfcpy's simulated field (nfc/clf/udp.py: one datagra
 answers from any sender, so that it is only opened under ``simulate``.
 """
 
-import importlib
+import encodings.idna  # noqa: F401 - a look-up of a host loads it; here once, before the process forks per reader
 import re
 from typing import Any
 
+import nfc.clf.arygon
 import nfc.clf.device
+import nfc.clf.pn532
 import nfc.clf.transport
 import nfc.clf.udp
 
@@ -21,6 +23,7 @@ SIMULATED_SENSE_S = 0.4
 _UDP = re.compile(r"udp:([A-Za-z0-9.-]+):([0-9]{1,5})")
 _SERIAL = re.compile(r"(/dev/.+?)(?::(pn532|arygon))?")
 _USB = re.compile(r"usb(:[0-9a-fA-F]{3,4}){0,2}")
+_SERIAL_DRIVERS = {"pn532": nfc.clf.pn532, "arygon": nfc.clf.arygon}
 _REMEDY = 'write "usb:VVVV:PPPP", "/dev/serial/by-path/NAME" or, under simulate, "udp:HOST:PORT"'
 
 
@@ -68,7 +71,7 @@ def _open_serial(port: str, driver: str) -> Any:
     line = nfc.clf.transport.TTY(port)
     opened = False
     try:
-        device = importlib.import_module(f"nfc.clf.{driver}").init(line)
+        device = _SERIAL_DRIVERS[driver].init(line)
         device._path = port
         opened = True
         return device

@@ -80,6 +80,7 @@ def judge_badge(
     uid: bytes,
     ndef: bytes | None,
     refusal: str | None,
+    *,
     issuers: Mapping[bytes, IssuerKey],
     site: str,
     now_ms: int,
@@ -124,9 +125,10 @@ class _ReaderThread:
         place: ReaderPlace,
         site: str,
         issuers: Issuers,
+        events: ReaderEvents,
+        *,
         clock: MonotonicClock,
         utc: UtcClock,
-        events: ReaderEvents,
     ) -> None:
         self.place = place
         self.counters = ReaderCounters()
@@ -180,7 +182,9 @@ class _ReaderThread:
 
     def _tap(self, seen: _Seen) -> None:
         place = self.place
-        verdict = judge_badge(seen.uid, seen.ndef, seen.refusal, self._issuers(), self._site, self._utc())
+        verdict = judge_badge(
+            seen.uid, seen.ndef, seen.refusal, issuers=self._issuers(), site=self._site, now_ms=self._utc()
+        )
         if seen.refusal is not None:
             self._events.on_unreadable(place.reader, seen.refusal)
         tap_id = f"{place.reader}-{seen.taken_at_ms}"
@@ -200,15 +204,17 @@ class Readers:
         places: Sequence[ReaderPlace],
         site: str,
         issuers: Issuers,
-        clock: MonotonicClock,
-        utc: UtcClock,
         events: ReaderEvents,
         *,
+        clock: MonotonicClock,
+        utc: UtcClock,
         simulate: bool = False,
         back_off: BackOff | None = None,
     ) -> None:
         self._events = events
-        self._threads = {place.reader: _ReaderThread(place, site, issuers, clock, utc, events) for place in places}
+        self._threads = {
+            place.reader: _ReaderThread(place, site, issuers, events, clock=clock, utc=utc) for place in places
+        }
         self._lost: dict[str, str] = {}
         self._setup = setup_message(places, simulate)
         self.child = ChildProcess(

@@ -179,7 +179,9 @@ class Site:
             on_failure=lambda reader, error: None,
         )
         back_off = BackOff(first_s=0.1)
-        self.readers = Readers(places, "s014", dict, monotonic_ms, utc_ms, events, simulate=True, back_off=back_off)
+        self.readers = Readers(
+            places, "s014", dict, events, clock=monotonic_ms, utc=utc_ms, simulate=True, back_off=back_off
+        )
         self.readers.start()
 
     def until(self, found: Callable[[], object | None], limit_s: float = 10.0) -> object:

@@ -39,7 +39,12 @@ class Desk:
         self.held = Event()
         self.held.set()
         self.readers = Readers(
-            PLACES, "s014", self._issuers, lambda: MonotonicMs(NOW), lambda: UtcMs(1_500_000), self._events()
+            PLACES,
+            "s014",
+            self._issuers,
+            self._events(),
+            clock=lambda: MonotonicMs(NOW),
+            utc=lambda: UtcMs(1_500_000),
         )
 
     def _events(self) -> ReaderEvents:
