@@ -85,9 +85,9 @@ class Mirror:
         A package beyond the next index changes nothing. Other bytes at an index that is held freeze the log, and both
         are kept.
         """
-        _check_entries(sent)
         with self._store.writing() as transaction:
             log = _gateway_log(transaction, sent.origin)
+            _check_entries(sent)
             conflict = self._conflict(transaction, log, sent)
             if conflict is None:
                 return _append(transaction, log, sent)

@@ -30,12 +30,16 @@ class SqliteStore:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock: TextIO = open(path.with_suffix(".lock"), "w", encoding="ascii")  # noqa: SIM115 - held open
         self._wal = path.with_name(path.name + "-wal")
-        with self._alone():
-            migrate(path)
-            self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-            for pragma in ("synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 0", "mmap_size = 0"):
-                self._connection.execute(f"PRAGMA {pragma}")
-        path.chmod(0o600)
+        try:
+            with self._alone(), _named_errors():
+                migrate(path)
+                path.chmod(0o600)
+                self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+                for pragma in ("synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 0", "mmap_size = 0"):
+                    self._connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            self._lock.close()
+            raise
 
     def close(self) -> None:
         """Let go of the file. The last one to close empties the WAL."""
