@@ -103,9 +103,7 @@ class JournalThread:
         """
         with self._changed:
             if self._waiting + len(entries) > WAITING_MAX:
-                raise StoreError(
-                    f"{self._waiting} entries wait for the journal, allowed {WAITING_MAX}: repair the disk"
-                )
+                raise StoreError(f"{self._waiting} entries wait, allowed {WAITING_MAX}: repair the disk")
             self._batches.append(_Batch(tuple(entries), saved_state))
             self._waiting += len(entries)
             self._changed.notify()

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from edge.core.readings import BlockRead
 from edge.ports.devices import MonotonicClock
-from edge.ports.errors import PermitgateError
+from edge.ports.errors import PermitgateError, StoreError
 from edge.ports.stores import SealedBatch, TelemetryStore, WalOwner
 
 BLOCKS_WAITING_MAX = 8_192
@@ -81,16 +81,16 @@ class TelemetryThread:
         """Take a block to store. If too many wait, the oldest is dropped and becomes part of a gap."""
         with self._changed:
             if len(self._blocks) >= BLOCKS_WAITING_MAX:
-                self._drop(self._blocks.popleft())
+                self._drop(self._blocks.popleft(), "telemetry queue full")
             self._blocks.append(block)
             if len(self._blocks) == _COMMIT_BLOCKS:
                 self._changed.notify()
 
-    def _drop(self, block: BlockRead) -> None:
+    def _drop(self, block: BlockRead, why: str) -> None:
         self.dropped += 1
         lost = self._lost
         first_ms, count = (block.taken_at, 1) if lost is None else (lost.first_ms, lost.count + 1)
-        self._lost = Gap(first_ms, block.taken_at, count, "telemetry queue full")
+        self._lost = Gap(first_ms, block.taken_at, count, why)
 
     def run(self, stop: Event) -> None:
         """Work until stopped; then store and seal what waits, if the store takes it."""
@@ -130,21 +130,40 @@ class TelemetryThread:
             blocks = [self._blocks.popleft() for _ in range(min(_COMMIT_BLOCKS, len(self._blocks)))]
         try:
             self._store.append(blocks, self._wall_offset_ms())
-            self.stored += len(blocks)
-            if self._store.wal_bytes() >= _WAL_CHECKPOINT_BYTES:
-                self._store.checkpoint_wal()
-        except PermitgateError as error:
+        except StoreError as error:
             return self._failed(str(error), blocks)
+        except PermitgateError as error:
+            self._refused(str(error), blocks)
+            return True
+        self.stored += len(blocks)
+        self._copy_wal()
         return True
 
     def _failed(self, error: str, blocks: list[BlockRead]) -> bool:
+        """Trying again may help: the blocks go back to the front."""
         self.failures += 1
         with self._changed:
             self._blocks.extendleft(reversed(blocks))
             while len(self._blocks) > BLOCKS_WAITING_MAX:
-                self._drop(self._blocks.popleft())
+                self._drop(self._blocks.popleft(), "telemetry queue full")
         self._events.trouble(error)
         return False
+
+    def _refused(self, error: str, blocks: list[BlockRead]) -> None:
+        """Trying again cannot help: the blocks become a gap."""
+        self.failures += 1
+        with self._changed:
+            for block in blocks:
+                self._drop(block, error)
+        self._events.trouble(error)
+
+    def _copy_wal(self) -> None:
+        if self._store.wal_bytes() < _WAL_CHECKPOINT_BYTES:
+            return
+        try:
+            self._store.checkpoint_wal()
+        except PermitgateError as error:
+            self._events.trouble(str(error))
 
     def _seal(self, due_before_ms: int) -> bool:
         try:

@@ -107,16 +107,19 @@ class OwnerLock:
     """Holds ``<file>.owner`` locked: a second owner of one file would checkpoint under the first."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path.with_name(path.name + ".owner"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path.with_name(path.name + ".owner"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(self._descriptor)
+            os.close(descriptor)
             raise OwnedError(f"{path}: another process writes this file: stop it, or use its socket") from None
+        self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Let go; also happens when the process ends, however it ends."""
-        os.close(self._descriptor)
+        """Let go; may be called twice. Also happens when the process ends, however it ends."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def open_owner(path: Path, synchronous: str) -> sqlite3.Connection:

@@ -6,6 +6,7 @@ ms, ``q`` quality, ``u`` uncertainty ms or null, ``w`` wall ms or null), ``typ``
 out.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,17 @@ from sync.formats import canonical
 from sync.formats.errors import FormatError
 
 VERSION = 1
-_REQUIRED = frozenset(("body", "org", "seq", "t", "typ", "v"))
-_OPTIONAL = frozenset(("act", "blob", "cause", "pid", "pn", "pp"))
+_REQUIRED: Mapping[str, type] = {"body": dict, "org": str, "seq": int, "t": dict, "typ": str, "v": int}
+_OPTIONAL: Mapping[str, type] = {"act": dict, "blob": list, "cause": str, "pid": str, "pn": int, "pp": str}
+_SHAPES = {**_REQUIRED, **_OPTIONAL}
+_STAMP: Mapping[str, tuple[type, ...]] = {
+    "b": (str,),
+    "m": (int,),
+    "q": (str,),
+    "u": (int, type(None)),
+    "w": (int, type(None)),
+}
+_HEAD = re.compile("[0-9a-f]{64}")
 _HASH_PREFIX = "sha256:"
 
 
@@ -52,38 +62,43 @@ def leaf_bytes(entry: Entry, origin: str, place: tuple[int, bytes] | None) -> by
 def read_leaf(data: bytes) -> dict[str, Any]:
     """The members of a leaf, its shape checked. Raises FormatError."""
     leaf = canonical.decode(data)
-    missing, unknown = _REQUIRED - leaf.keys(), leaf.keys() - _REQUIRED - _OPTIONAL
+    missing, unknown = _REQUIRED.keys() - leaf.keys(), leaf.keys() - _SHAPES.keys()
     if missing or unknown:
         raise FormatError(f"members missing {sorted(missing)}, unknown {sorted(unknown)}", "leaf")
+    for name, value in leaf.items():
+        if type(value) is not _SHAPES[name]:
+            raise FormatError(f"must be of type {_SHAPES[name].__name__}", f"leaf: {name}")
     if leaf["v"] != VERSION:
-        raise FormatError(f"version {leaf['v']}, known is {VERSION}", "leaf")
+        raise FormatError(f"version {leaf['v']}, known is {VERSION}", "leaf: v")
+    stamp = leaf["t"]
+    if stamp.keys() != _STAMP.keys() or any(type(stamp[name]) not in kinds for name, kinds in _STAMP.items()):
+        raise FormatError(f"must hold {sorted(_STAMP)}", "leaf: t")
     chained = [name for name in ("pid", "pn", "pp") if name in leaf]
     if len(chained) not in (0, 3):
         raise FormatError(f"only {chained} of pid, pn, pp", "leaf")
+    if chained and not _HEAD.fullmatch(leaf["pp"]):
+        raise FormatError("must be 64 hexadecimal digits", "leaf: pp")
     return leaf
 
 
 def entry_of(data: bytes) -> Entry:
     """The entry that these bytes record, without its evidence. Raises FormatError."""
     leaf = read_leaf(data)
-    try:
-        stamp = leaf["t"]
-        return Entry(
-            seq=leaf["seq"],
-            kind=leaf["typ"],
-            body=leaf["body"],
-            stamp=Stamp(stamp["w"], stamp["m"], stamp["b"], stamp["q"], stamp["u"]),
-            permit=leaf.get("pid"),
-            cause=leaf.get("cause"),
-            actor=leaf.get("act"),
-            blobs=tuple(_blob(blob) for blob in leaf.get("blob", ())),
-        )
-    except (KeyError, TypeError) as error:
-        raise FormatError(f"a member is not as it must be: {error}", "leaf") from None
+    stamp = leaf["t"]
+    return Entry(
+        seq=leaf["seq"],
+        kind=leaf["typ"],
+        body=leaf["body"],
+        stamp=Stamp(stamp["w"], stamp["m"], stamp["b"], stamp["q"], stamp["u"]),
+        permit=leaf.get("pid"),
+        cause=leaf.get("cause"),
+        actor=leaf.get("act"),
+        blobs=tuple(map(_blob, leaf.get("blob", ()))),
+    )
 
 
-def _blob(blob: Mapping[str, Any]) -> BlobReference:
-    digest = blob["h"]
-    if not isinstance(digest, str) or not digest.startswith(_HASH_PREFIX):
-        raise FormatError("not sha256:<hex>", "leaf: blob")
-    return BlobReference(digest.removeprefix(_HASH_PREFIX), blob["mt"], blob["n"])
+def _blob(blob: Any) -> BlobReference:
+    match blob:
+        case {"h": str(digest), "mt": str(media_type), "n": int(size)} if digest.startswith(_HASH_PREFIX):
+            return BlobReference(digest.removeprefix(_HASH_PREFIX), media_type, size)
+    raise FormatError("must hold h (sha256:<hex>), mt and n", "leaf: blob")

@@ -18,7 +18,7 @@ import orjson
 
 from edge.core.entries import BlobReference
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
-from edge.ports.errors import DamagedError, RefusedError
+from edge.ports.errors import DamagedError, RefusedError, UnusableError
 from edge.ports.stores import READ_ROWS_MAX, SealedBatch
 from edge.storage.blobs import BlobStore
 from edge.storage.databases import (
@@ -62,11 +62,14 @@ def _layout(channels: int) -> struct.Struct:
 
 
 def pack(block: BlockRead) -> bytes:
-    """Steps as 64-bit integers; quality codes follow only if not all are good."""
+    """Steps as 64-bit integers; quality codes follow only if not all are good. Raises UnusableError beyond 64 bits."""
     steps = block.steps
-    if None not in steps:
-        return _layout(len(steps)).pack(*steps)
-    numbers = _layout(len(steps)).pack(*(0 if step is None else step for step in steps))
+    try:
+        if None not in steps:
+            return _layout(len(steps)).pack(*steps)
+        numbers = _layout(len(steps)).pack(*(0 if step is None else step for step in steps))
+    except struct.error as error:
+        raise UnusableError(f"reading of {block.device} cannot be stored: {error}") from None
     return numbers + bytes(_QUALITY_CODES[quality] for quality in block.qualities)
 
 
