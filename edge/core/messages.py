@@ -144,12 +144,16 @@ class ClockStepped:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something of the machinery worth an entry: a reader or HQ lost or back, authority refused, telemetry sealed."""
+    """Something of the machinery worth an entry: a reader or HQ lost or back, authority refused, telemetry sealed.
+
+    ``figures`` are named whole numbers that belong to it, such as how many readings were sealed.
+    """
 
     kind: str
     subject: str
     what: str
     blobs: tuple[BlobReference, ...] = ()
+    figures: tuple[tuple[str, int], ...] = ()
 
 
 Input: TypeAlias = (

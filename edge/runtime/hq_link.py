@@ -23,7 +23,7 @@ from sync.formats.merkle import root_at
 
 _log = structlog.get_logger("hq_link")
 _ARGV = (sys.executable, "-P", "-m", "edge.app.sync")
-_SILENCE_S = 30.0
+_SILENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def read_authority(path: Path) -> AuthorityApplied | None:
 
 
 def _read(reader: AuthorityReader, permits: list[str] | None) -> AuthorityApplied:
-    """What the cache holds: these permits, or all (None). The size is read first: what follows is never older than it."""
+    """What the cache holds: these permits, or all open ones (None). The size is read first, so nothing is older."""
     size = reader.size()
     if permits is None:
         found = reader.permits_open()

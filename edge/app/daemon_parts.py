@@ -1,0 +1,225 @@
+"""What the daemon is built from: its stores opened and folded, and what ``status`` says of its parts."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from edge.app.site_plan import profiles_of
+from edge.app.trust import TrustFiles
+from edge.config_values import Config
+from edge.core import codec
+from edge.core.fold import fold
+from edge.core.messages import Input
+from edge.core.state import Durable
+from edge.host import system_clock
+from edge.ports.errors import PermitgateError
+from edge.runtime.requests import in_words
+from edge.storage.authority_reader import AuthorityReader
+from edge.storage.blobs import BlobStore
+from edge.storage.journal import JournalFiles, JournalKeys, JournalWriter
+from edge.storage.journal_reader import JournalReader
+from edge.storage.telemetry import TelemetryWriter
+from sync.formats.badge_token import IssuerKey
+
+if TYPE_CHECKING:
+    from edge.app.daemon import Daemon
+
+_log = structlog.get_logger("stores")
+_FAULTS_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The durable state as bytes."""
+
+    durable: Durable
+
+    def encode(self) -> bytes:
+        """The bytes of a saved state."""
+        return codec.encode(self.durable)
+
+
+class Stores:
+    """Everything on disk that the daemon owns or reads. ``issuers`` are the badge keys believed now."""
+
+    def __init__(self, config: Config, journal: JournalWriter, telemetry: TelemetryWriter, blobs: BlobStore) -> None:
+        data_dir = config.gateway.data_dir
+        self.journal = journal
+        self.telemetry = telemetry
+        self.blobs = blobs
+        self.authority_path = data_dir / "authority.db"
+        self.issuers: Mapping[bytes, IssuerKey] = {}
+        self._floor_path = data_dir / "clock_floor"
+        self._faults_dir = data_dir / "faults"
+        self.clock_floor_ms = _read_floor(config)
+        self.durable = fold_journal(JournalReader(data_dir / "journal.db"))
+
+    def keep_floor(self, lo_ms: int) -> None:
+        """Keep a lower bound of the time for the next boot. A lost one costs a minute, so nothing is synced."""
+        fresh = self._floor_path.with_suffix(".new")
+        try:
+            fresh.write_text(f"{lo_ms}\n", encoding="ascii")
+            fresh.replace(self._floor_path)
+        except OSError as error:
+            _log.warning("clock_floor_not_kept", error=str(error))
+
+    def keep_fault(self, message: Input, error: Exception) -> None:
+        """Keep the input at which the core raised, for whoever mends it; the newest few only."""
+        try:
+            self._faults_dir.mkdir(exist_ok=True)
+            old = sorted(self._faults_dir.iterdir())
+            for path in old[: max(0, len(old) - _FAULTS_KEPT + 1)]:
+                path.unlink()
+            name = f"{system_clock.utc_ms()}-{type(message).__name__}.txt"
+            (self._faults_dir / name).write_text(f"{error!r}\n{message!r}\n", encoding="utf-8")
+        except OSError as failed:
+            _log.warning("fault_not_kept", error=str(failed))
+
+    def load_issuers(self) -> None:
+        """Read the badge keys from the authority cache, if there is one."""
+        try:
+            reader = AuthorityReader(self.authority_path)
+        except PermitgateError as error:
+            _log.warning("authority_absent", why=str(error))
+            return
+        try:
+            self.read_issuers(reader)
+        finally:
+            reader.close()
+
+    def read_issuers(self, reader: AuthorityReader) -> None:
+        """The badge keys that HQ's log names and has not revoked."""
+        self.issuers = {
+            each.key_id: IssuerKey(each.key_id, each.public, each.not_before_ms, each.not_after_ms, each.site)
+            for each in reader.issuers()
+            if not each.revoked
+        }
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.telemetry.close()
+        self.journal.close()
+
+
+def _read_floor(config: Config) -> int:
+    try:
+        return int((config.gateway.data_dir / "clock_floor").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def open_stores(config: Config) -> Stores:
+    """Open what the daemon owns. Raises NotEnrolledError before enrolment, DamagedError naming what was kept where."""
+    data_dir = config.gateway.data_dir
+    files = TrustFiles(data_dir)
+    enrolment = files.read_enrolment()
+    keys = JournalKeys(files.read_log_key(enrolment.origin), enrolment.mirror)
+    now_ms = system_clock.utc_ms()
+    journal = JournalWriter.open(JournalFiles(data_dir / "journal.db", data_dir / "checkpoint"), keys, now_ms)
+    try:
+        blobs = BlobStore(data_dir / "blobs")
+        telemetry = TelemetryWriter.open(data_dir / "telemetry.db", blobs, system_clock.boot_id(), now_ms)
+        return Stores(config, journal, telemetry, blobs)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def fold_journal(reader: JournalReader) -> Durable:
+    """The durable state: the saved one, if there is one, and every entry since folded into it."""
+    try:
+        saved = reader.saved_state()
+        durable = Durable() if saved is None else codec.decode(saved.data, Durable)
+        while entries := reader.entries(durable.next_entry):
+            for entry in entries:
+                durable = fold(durable, entry)
+        return durable
+    finally:
+        reader.close()
+
+
+def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
+    """What the state does not hold: words last shown, figures in their units, threads, children, counters."""
+    now_ms = system_clock.monotonic_ms()
+    state = daemon.loop.state
+    fresh_ms = state.durable.fresh_ms
+    clock = daemon.timekeeper.now(state).clock
+    children = {"actuators": daemon.actuators.child, "readers": daemon.readers.child, "sync": daemon.link.child}
+    age_ms = None if fresh_ms is None or clock.hi_ms is None else clock.hi_ms - fresh_ms
+    return {
+        "shown": {
+            door: {
+                "light": each.light,
+                "reason": each.reason,
+                "zh": each.zh,
+                "en": each.en,
+                "age_ms": now_ms - each.at_ms,
+            }
+            for door, each in daemon.outputs.shown.items()
+        },
+        "readings": _readings(daemon, config, now_ms),
+        "authority": {"size": state.durable.authority_size, "fresh_ms": fresh_ms, "age_ms": age_ms},
+        "journal": {
+            "durable": daemon.durable,
+            "waiting": daemon.journal.waiting,
+            "acked": daemon.acked,
+            "commits": daemon.journal.commits,
+            "failures": daemon.journal.failures,
+        },
+        "link": {
+            "state": daemon.link.state,
+            "why": daemon.link.why,
+            "since_s": (now_ms - daemon.link.since_ms) // 1000,
+        },
+        "children": {
+            name: {"alive": child.alive, "pid": child.pid, "restarts": child.restarts, "dropped": child.dropped}
+            for name, child in children.items()
+        },
+        "readers": {"lost": dict(daemon.readers.lost())},
+        "counters": counters(daemon),
+        "sqlite_version": sqlite3.sqlite_version,
+    }
+
+
+def counters(daemon: "Daemon") -> dict[str, int]:
+    """Whole numbers that only grow, by Prometheus-ready names."""
+    found = {
+        "controller_steps_total": daemon.loop.steps,
+        "inbox_conflated_total": daemon.inbox.conflated,
+        "inbox_refused_total": daemon.inbox.refused,
+        "journal_commits_total": daemon.journal.commits,
+        "journal_failures_total": daemon.journal.failures,
+        "telemetry_stored_total": daemon.telemetry.stored,
+        "telemetry_dropped_total": daemon.telemetry.dropped,
+    }
+    for loop in daemon.bus_loops:
+        found[f"bus_polls_total{{bus={loop.bus}}}"] = loop.polls
+        found[f"bus_failures_total{{bus={loop.bus}}}"] = loop.failures
+        found[f"bus_overruns_total{{bus={loop.bus}}}"] = loop.overruns
+    for reader, counted in daemon.readers.counters().items():
+        found[f"reader_taps_total{{reader={reader}}}"] = counted.taps
+        found[f"reader_dropped_total{{reader={reader}}}"] = counted.dropped + counted.late + counted.failed
+    return found
+
+
+def _readings(daemon: "Daemon", config: Config, now_ms: int) -> dict[str, Any]:
+    """Each channel's newest figure in its unit, with quality and age."""
+    found = {}
+    for device, profile in profiles_of(config).items():
+        memory = daemon.loop.state.memories.get(device)
+        for channel in profile.channels:
+            place = None if memory is None else memory.channel(channel.name)
+            taken = None if place is None else place.taken_at_ms
+            steps = None if place is None else place.steps
+            found[f"{device}.{channel.name}"] = {
+                "figure": in_words(steps, str(channel.resolution), channel.unit),
+                "steps": steps,
+                "resolution": str(channel.resolution),
+                "unit": channel.unit,
+                "quality": "never_read" if place is None else place.quality.value,
+                "age_ms": None if taken is None else now_ms - taken,
+            }
+    return found

@@ -1,0 +1,234 @@
+"""What local commands may ask of the running daemon: how things stand, what a permit lacks, a named person's act."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from threading import Condition
+from typing import Any
+
+from edge.core.clock import Now
+from edge.core.decision import Decision, Outcome
+from edge.core.entries import BlobReference
+from edge.core.facts import Facts, Permit, Token, TokenVerdict
+from edge.core.messages import Answer, Input, Operator, OperatorAction
+from edge.core.reasons import WORDS, Reason
+from edge.core.state import State
+from edge.core.tapping import ready
+from edge.core.turn import Turn
+from edge.ports.errors import RefusedError, TransientError
+from edge.storage.authority_reader import AuthorityReader
+
+_ANSWER_S = 5.0
+_PHOTO_MOST = 16 * 1024 * 1024
+
+
+class Answers:
+    """Where the controller's answers to operators meet the threads that wait for them."""
+
+    def __init__(self) -> None:
+        self._ready = Condition()
+        self._wanted: set[str] = set()
+        self._found: dict[str, Answer] = {}
+
+    def give(self, answer: Answer) -> None:
+        """Called by the controller. An answer that nobody waits for is dropped."""
+        with self._ready:
+            if answer.request in self._wanted:
+                self._found[answer.request] = answer
+                self._ready.notify_all()
+
+    def ask(self, request: str, post: Callable[[], bool]) -> Answer:
+        """Post a request and wait for its answer. Raises TransientError if none comes within 5 s."""
+        with self._ready:
+            self._wanted.add(request)
+            try:
+                if not post() or not self._ready.wait_for(lambda: request in self._found, _ANSWER_S):
+                    raise TransientError("the controller did not answer in time: try again")
+                return self._found.pop(request)
+            finally:
+                self._wanted.discard(request)
+
+
+class Requests:
+    """Answers one request each call, in the control thread. ``status`` gives the parts that the state does not hold."""
+
+    def __init__(
+        self,
+        state: Callable[[], State],
+        now: Callable[[State], Now],
+        post: Callable[[Input], bool],
+        authority_path: Path,
+        keep_photo: Callable[[bytes, str], BlobReference],
+    ) -> None:
+        self.answers = Answers()
+        self.status: Callable[[], Mapping[str, Any]] = dict
+        self.poke: Callable[[], None] = lambda: None
+        self._state = state
+        self._now = now
+        self._post = post
+        self._authority_path = authority_path
+        self._keep_photo = keep_photo
+
+    def handle(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One request. Raises RefusedError for one that is not known."""
+        match request:
+            case {"do": "status"}:
+                return {"ok": True, **self._status()}
+            case {"do": "ready", "permit": str(permit)}:
+                return self._ready(permit)
+            case {"do": "act", "action": str(action), "permit": str(permit), "by": str(by), "why": str(why)}:
+                return self._act(action, permit, (by, why), request.get("photo"))
+            case {"do": "sync"}:
+                self.poke()
+                return {"ok": True}
+        raise RefusedError(f"unknown request {str(request.get('do'))[:32]!r}")
+
+    def _status(self) -> dict[str, Any]:
+        state = self._state()
+        now = self._now(state)
+        durable = state.durable
+        return {
+            "simulated": state.site.simulated,
+            "gateway": state.site.gateway,
+            "site": state.site.site,
+            "origin": state.site.origin,
+            "clock": {"source": now.clock.source.value, "lo_ms": now.clock.lo_ms, "hi_ms": now.clock.hi_ms},
+            "doors": {door: {"phase": each.phase.value, "fault": each.fault} for door, each in state.doors.items()},
+            "permits": [_permit_status(state, permit) for permit in state.permits.values()],
+            "freezes": [
+                {"freeze": each.freeze, "scope": each.scope, "by": each.by, "why": each.why}
+                for each in durable.freezes.standing.values()
+            ],
+            "sirens": dict(state.sirens),
+            "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
+            "entries": durable.next_entry,
+            "recorded": state.recorded,
+            **self.status(),
+        }
+
+    def _ready(self, permit_id: str) -> dict[str, Any]:
+        state = self._state()
+        reader = AuthorityReader(self._authority_path)
+        try:
+            permit = reader.permit(permit_id)
+            if permit is None:
+                return {"ok": False, "permit": permit_id, "missing": [_reason(Reason.PERMIT_UNKNOWN, None)]}
+            gathered = {worker: _facts(state, reader, permit, worker) for worker in permit.workers}
+        finally:
+            reader.close()
+        decisions = ready(state, permit, gathered, Turn(state, self._now(state)))
+        workers = [_worker_answer(worker, decision) for worker, decision in decisions.items()]
+        return {
+            "ok": any(decision.outcome is Outcome.GRANTED for decision in decisions.values()),
+            "permit": permit_id,
+            "status": _permit_status(state, permit),
+            "workers": workers,
+        }
+
+    def _act(self, action: str, permit: str, who: tuple[str, str], photo: object) -> dict[str, Any]:
+        by, why = who
+        try:
+            wanted = OperatorAction(action)
+        except ValueError:
+            raise RefusedError(f"unknown action {action!r}") from None
+        reader = AuthorityReader(self._authority_path)
+        try:
+            person = reader.worker(by)
+        finally:
+            reader.close()
+        request = uuid.uuid4().hex
+        kept = None if photo is None else self._photo(Path(str(photo)))
+        act = Operator(wanted, permit, by, person, why, kept, request)
+        answer = self.answers.ask(request, lambda: self._post(act))
+        return {"ok": answer.ok, "reasons": [_code(each) for each in answer.reasons], "entry": answer.entry}
+
+    def _photo(self, path: Path) -> BlobReference:
+        data = path.read_bytes() if path.is_file() and path.stat().st_size <= _PHOTO_MOST else b""
+        if data.startswith(b"\xff\xd8\xff"):
+            return self._keep_photo(data, "image/jpeg")
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            return self._keep_photo(data, "image/png")
+        raise RefusedError(f"--photo {path}: a JPEG or PNG of at most {_PHOTO_MOST} bytes")
+
+
+def in_words(steps: int | None, resolution: str, unit: str) -> str:
+    """A figure in its unit, ``—`` for none."""
+    return "—" if steps is None else f"{steps * Decimal(resolution)} {unit}"
+
+
+def _permit_status(state: State, permit: Permit) -> dict[str, Any]:
+    durable = state.durable
+    trip = durable.trips.get(permit.permit)
+    return {
+        "permit": permit.permit,
+        "type": permit.permit_type,
+        "areas": list(permit.areas),
+        "workers": list(permit.workers),
+        "guardians": list(permit.guardians),
+        "not_before_ms": permit.not_before_ms,
+        "not_after_ms": permit.not_after_ms,
+        "hq_status": permit.status,
+        "running": permit.permit in durable.running,
+        "frozen": [
+            each.freeze for each in durable.freezes.standing.values() if each.scope == f"permit:{permit.permit}"
+        ],
+        "trip": None
+        if trip is None
+        else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
+    }
+
+
+def _facts(state: State, reader: AuthorityReader, permit: Permit, worker: str) -> Facts:
+    """The facts of a perfect badge for this worker on this permit."""
+    token = Token(
+        token_id="",
+        key_id="",
+        worker_tag="",
+        site=state.site.site,
+        areas=permit.areas,
+        permit_short_ids=(permit.short_id,),
+        permit_version=permit.version,
+        not_before_ms=permit.not_before_ms,
+        not_after_ms=permit.not_after_ms,
+    )
+    scopes = {each.scope for each in reader.freezes()}
+    return Facts(
+        authority_size=reader.size(),
+        fresh_at_ms=reader.fresh_at_ms(),
+        token=TokenVerdict(token, None),
+        token_revoked=False,
+        worker=reader.worker(worker),
+        certificates=reader.certificates(worker),
+        permits=(permit,),
+        freezes=tuple(sorted(scopes)),
+    )
+
+
+def _worker_answer(worker: str, decision: Decision) -> dict[str, Any]:
+    return {
+        "worker": worker,
+        "outcome": decision.outcome.value,
+        "missing": [_reason(each.reason, each.detail) for each in decision.failing],
+    }
+
+
+def _reason(reason: Reason, detail: str | None) -> dict[str, Any]:
+    words = WORDS[reason]
+    return {"code": reason.value, "detail": detail, "zh": words.zh, "en": words.en}
+
+
+_ACT_WORDS = {
+    "reason_missing": ("须写明理由", "a reason in words is needed"),
+    "not_guardian": ("只有该许可的监护人可以确认", "only this permit's guardian may confirm"),
+    "not_tripped": ("该许可没有跳闸", "this permit is not tripped"),
+    "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
+    "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
+}
+
+
+def _code(code: str) -> dict[str, Any]:
+    if code in _ACT_WORDS:
+        return {"code": code, "zh": _ACT_WORDS[code][0], "en": _ACT_WORDS[code][1]}
+    words = WORDS[Reason(code)]
+    return {"code": code, "zh": words.zh, "en": words.en}
