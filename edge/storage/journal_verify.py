@@ -73,6 +73,17 @@ class _Walk:
     acked: int = 0
 
 
+class _Coming:
+    """Cosigned checkpoints in order, the next one in view: there may be millions."""
+
+    def __init__(self, cosigned: Iterator[Cosigned]) -> None:
+        self._rest = cosigned
+        self.first = next(cosigned, None)
+
+    def take(self) -> None:
+        self.first = next(self._rest, None)
+
+
 def verify_journal(
     path: Path,
     *,
@@ -116,23 +127,25 @@ def _verify(walk: _Walk, checkpoint_path: Path | None) -> None:
     reader = walk.reader
     walk.pruned_to, size = reader.pruned_to(), reader.size()
     signed = _signed(walk, checkpoint_path)
-    cosigned = _cosigned(reader)
-    coming = next(cosigned, None)
-    entries = _entries(walk, size)
-    while True:
-        while coming is not None and coming.size <= walk.frontier.size:
-            _check_cosigned(walk, coming)
-            coming = next(cosigned, None)
-        if signed is not None and signed.size == walk.frontier.size:
-            _check_root(walk, signed)
-            walk.signed_size = signed.size
-        row = next(entries, None)
-        if row is None:
-            break
+    cosigned = _Coming(_cosigned(reader))
+    _check_sizes(walk, signed, cosigned)
+    for row in _entries(walk, size):
         _take(walk, row)
-    if coming is not None or (signed is not None and signed.size > size):
+        _check_sizes(walk, signed, cosigned)
+    if cosigned.first is not None or (signed is not None and signed.size > size):
         _found(size, f"entries from {size} on are missing: more were signed", f"自第 {size} 条起缺失：已签名的更多")
     _check_heads(walk)
+
+
+def _check_sizes(walk: _Walk, signed: Checkpoint | None, cosigned: _Coming) -> None:
+    """Judge what was signed and cosigned over the entries so far."""
+    size = walk.frontier.size
+    while cosigned.first is not None and cosigned.first.size <= size:
+        _check_cosigned(walk, cosigned.first)
+        cosigned.take()
+    if signed is not None and signed.size == size:
+        _check_root(walk, signed)
+        walk.signed_size = size
 
 
 def _signed(walk: _Walk, checkpoint_path: Path | None) -> Checkpoint | None:
