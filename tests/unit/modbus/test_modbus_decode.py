@@ -16,8 +16,8 @@ GENERIC = Decoder(load_profile("generic"), plan_of(load_profile("generic")))
 
 
 def xcd(gas: float, *, fault: int = 0, flags: int = 0, state: int = 1, unit: int = 5) -> tuple[int | None, Quality]:
-    payload = struct.pack(">fHHHHHHH", gas, fault, flags, state, 0, 0, 0, unit)
-    (steps,), (quality,) = XCD.decode([payload])
+    payloads = [struct.pack(">fHHH", gas, fault, flags, state), struct.pack(">H", unit)]
+    (steps,), (quality,) = XCD.decode(payloads)
     return steps, quality
 
 
