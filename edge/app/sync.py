@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.app.trust import TrustFiles
-from edge.host.system_clock import monotonic_ms, utc_ms
+from edge.host.system_clock import monotonic_ms, sleep, utc_ms
 from edge.ports.errors import DamagedError, LinkError, PermitgateError, RefusedError, StoreError
 from edge.ports.stores import Applied
 from edge.runtime.child import FrameError, Message, ParentPipe, PipeEnded
@@ -39,8 +39,12 @@ TIME_PERIOD_MS = 300_000
 _SETUP_WAIT_MS = 10_000
 _TURN_S = 0.5
 _WAL_BYTES = 1024 * 1024
-_IDS_PER_FRAME = 400
-_FREEZES_PER_FRAME = 40
+# At most 60 KiB with every text as long as the formats allow.
+_PERMITS_PER_FRAME = 300
+_FREEZES_PER_FRAME = 15
+_RELEASES_PER_FRAME = 100
+_SENDING_WAIT_S = 0.02
+_SENDING_TRIES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,9 @@ def parse_setup(message: Mapping[str, object]) -> Setup:
 
 def applied_frames(applied: Applied) -> list[Message]:
     """What a delta changed, in frames small enough for the pipe; all but the last say that more comes."""
-    permits = _pieces(applied.permits, _IDS_PER_FRAME)
+    permits = _pieces(applied.permits, _PERMITS_PER_FRAME)
     freezes = _pieces(applied.freezes, _FREEZES_PER_FRAME)
-    releases = _pieces(applied.releases, _IDS_PER_FRAME // 2)
+    releases = _pieces(applied.releases, _RELEASES_PER_FRAME)
     count = max(1, len(permits), len(freezes), len(releases))
     frames: list[Message] = []
     for number in range(count):
@@ -92,7 +96,7 @@ def _pieces(values: Sequence[Any], length: int) -> list[Sequence[Any]]:
 
 def _freeze(freeze: Any) -> dict[str, str]:
     kind, _, identity = freeze.scope.partition(":")
-    return {"fid": freeze.freeze, "scope": kind, "id": identity, "by": freeze.by, "why": freeze.why}
+    return {"fid": freeze.freeze, "scope": kind, "id": identity, "by": freeze.by, "why": freeze.why[:256]}
 
 
 class Way:
@@ -200,6 +204,8 @@ class SyncChild:
             self._say_link(False, str(error))
             way.failed(monotonic_ms())
             return False
+        except PipeEnded:
+            raise
         except (PermitgateError, FormatError) as error:
             self._say_refused(way, error)
             if way is self._down:
@@ -249,12 +255,20 @@ class SyncChild:
         match polled:
             case Applied():
                 for frame in applied_frames(polled):
-                    self._send(frame)
+                    self._send_surely(frame)
             case Refreshed(fresh_ms):
                 self._send({"k": "fresh", "fresh_ms": fresh_ms})
             case None:
                 pass
         return False
+
+    def _send_surely(self, frame: Mapping[str, object]) -> None:
+        """A large delta is more than the pipe holds: wait for the daemon to read, but not for ever."""
+        for _ in range(_SENDING_TRIES):
+            if self._send(frame):
+                return
+            sleep(_SENDING_WAIT_S)
+        raise PipeEnded("the daemon does not read; what was applied is in the cache")
 
     def _push(self) -> bool:
         uplink = self._uplink or self._open_uplink()
