@@ -26,7 +26,7 @@ from edge.core.messages import (
     Timer,
     TimerDue,
 )
-from edge.core.passing import door_due, door_faulted, door_moved
+from edge.core.passing import door_due, door_faulted, door_moved, fire_due
 from edge.core.readings import BlockRead, MonotonicMs
 from edge.core.site import Site
 from edge.core.state import Durable, State
@@ -99,6 +99,8 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
             grant_due(turn, subject)
         case Timer.STALE:
             stale_due(turn, subject)
+        case Timer.FIRE:
+            fire_due(turn, subject)
         case Timer.SIREN:
             alarms = turn.state.alarms_until
             turn.change(alarms_until={area: until for area, until in alarms.items() if until > turn.now_ms})

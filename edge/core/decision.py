@@ -20,6 +20,8 @@ STATUS_ISSUED = 1
 STATUS_WORKING = 2
 STATUS_SUSPENDED = 6
 IN_FORCE = frozenset({STATUS_ISSUED, STATUS_WORKING})
+ENDED = frozenset({3, 4, 5})
+"""Accepted, void, withdrawn: nothing more is written into such a permit's chain."""
 
 
 class Outcome(Enum):
@@ -167,7 +169,8 @@ def _nowhere(question: Question, common: tuple[Failing, ...], authentic: bool) -
     if not question.permits:
         return _answer(question, (*common, Failing(Reason.PERMIT_UNKNOWN, None, None)), (), ())
     failing = (*common, Failing(Reason.WRONG_AREA, None, question.area))
-    freeze = tuple(each.permit.permit for each in question.permits if authentic and not each.frozen)
+    standing = (each for each in question.permits if not each.frozen and each.permit.status not in ENDED)
+    freeze = tuple(each.permit.permit for each in standing if authentic)
     return _answer(question, failing, freeze, ())
 
 

@@ -97,6 +97,7 @@ class Timer(Enum):
     STALE = "stale"
     SIREN = "siren"
     BEAT = "beat"
+    FIRE = "fire"
 
 
 @dataclass(frozen=True, slots=True)

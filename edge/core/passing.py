@@ -12,6 +12,7 @@ from edge.core.state import State
 from edge.core.turn import Turn
 
 _SHOWN_MS = 10_000
+_FIRE_MS = 2_000
 
 
 def door_moved(turn: Turn, door: str, line: DoorInput, active: bool) -> None:
@@ -43,7 +44,15 @@ def _fire(turn: Turn, door: str, active: bool) -> None:
     if fire == turn.state.fire:
         return
     turn.change(fire=fire)
+    fire_due(turn, door)
     turn.author("fire.signalled" if active else "fire.cleared", {"door": door})
+
+
+def fire_due(turn: Turn, door: str) -> None:
+    """While fire is signalled the exit stays released, again and again, whatever the panel does."""
+    if door in turn.state.fire:
+        turn.command(ReleaseExit(door, MonotonicMs(turn.now_ms + 2 * _FIRE_MS)))
+        turn.timer(Timer.FIRE, door, _FIRE_MS)
 
 
 def door_faulted(turn: Turn, door: str, what: str | None, contact_open: bool) -> None:
@@ -128,7 +137,7 @@ def _effect(turn: Turn, door: str, before: DoorState, effect: Effect, fault: str
 def _passage(turn: Turn, door: str, before: DoorState, kind: str) -> None:
     passage = before.passages[0] if before.passages else Passage(None, None, None)
     body = {"door": door, "entry": passage.entry, "worker": passage.worker, "exit": passage.entry is None}
-    turn.author(kind, body, permit=passage.permit)
+    turn.author(kind, body, permit=turn.open_permit(passage.permit))
 
 
 def _alarmed(turn: Turn, door: str, effect: Effect) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from edge.core import codec
-from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide
+from edge.core.decision import ENDED, Decision, Limits, Outcome, PermitSlice, Question, decide
 from edge.core.doors import Event, Passage, Phase
 from edge.core.entries import Json
 from edge.core.facts import Facts, Permit, Side, Tap
@@ -147,8 +147,8 @@ def _author(turn: Turn, question: Question, decision: Decision) -> int:
         "conditions": [_condition(each) for each in decision.conditions][:32],
         "question": sha256(evidence).hexdigest(),
     }
-    permits = question.permits
-    permit = decision.permit or (permits[0].permit.permit if permits else None)
+    named = (each.permit for each in question.permits)
+    permit = decision.permit or next((each.permit for each in named if each.status not in ENDED), None)
     return turn.author("access.decided", body, permit=permit, cause=question.tap.tap_id, evidence=evidence)
 
 
@@ -189,9 +189,9 @@ def _answer(turn: Turn, question: Question, decision: Decision, entry: int) -> N
         case Outcome.GRANTED:
             _await_record(turn, question, decision, entry)
         case Outcome.NOTED:
-            turn.author(
-                "guardian.present", {"permits": list(decision.guards), "worker": decision.worker, "area": question.area}
-            )
+            for permit in decision.guards:
+                body = {"permits": [permit], "worker": decision.worker, "area": question.area}
+                turn.author("guardian.present", body, permit=permit)
             _indicate(turn, tap.door, Light.GREEN, decision.primary)
         case Outcome.DENIED | Outcome.REVIEW:
             _indicate(turn, tap.door, Light.RED, decision.primary)
@@ -277,7 +277,7 @@ def _withdraw(turn: Turn, grant: Grant, reason: Reason) -> None:
         "reason": reason.value,
         "worker": grant.worker,
     }
-    turn.author("access.withdrawn", body, permit=grant.permit)
+    turn.author("access.withdrawn", body, permit=turn.open_permit(grant.permit))
 
 
 def grant_due(turn: Turn, subject: str) -> None:

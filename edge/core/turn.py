@@ -80,6 +80,11 @@ class Turn:
         self.change(durable=fold(durable, entry))
         return entry.seq
 
+    def open_permit(self, permit: str | None) -> str | None:
+        """The permit if it is still open or running here, else None: nothing follows ``permit.closed`` in its chain."""
+        known = permit in self.state.permits or permit in self.state.durable.running
+        return permit if known else None
+
     def done(self) -> Step:
         """The finished step: sirens brought in line with what holds, authored entries marked as waiting."""
         self._sirens()

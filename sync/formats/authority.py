@@ -77,7 +77,8 @@ RECORDS: Mapping[Kind, Table] = {
         "issued": Field(Instant(), required=False),
         "review_due": Field(Instant(day_end=True), required=False),
         "ends": Field(Instant(day_end=True)),
-        "status": Field(Choice(("valid", "suspended", "cancelled"))),
+        # Domain words: valid, review overdue, under re-examination, cancelled, revoked, lapsed. Only `valid` opens.
+        "status": Field(Choice(("valid", "review_overdue", "resit", "cancelled", "revoked", "lapsed"))),
     },
     Kind.PERMIT: {
         # AQ 3064.2-2025 A.2: two digits.

@@ -23,7 +23,7 @@ def test_it_loads_as_it_is() -> None:
 def test_the_report_shows_each_area_door_reader_and_request(language: str) -> None:
     report = check(_EXAMPLE)
     text = "\n".join(report.lines("zh" if language == "zh" else "en"))
-    for shown in ("a1", "d1", "r1", "b1", "b2", "gas-1", "wind-1", "gas-2", "40003", "0x0000", "83.9"):
+    for shown in ("a1", "d1", "r1", "b1", "b2", "gas-1", "wind-1", "gas-2", "40003", "0x0000", "109.2"):
         assert shown in text
     assert report.as_json()["ok"] is True
 
