@@ -38,7 +38,8 @@ KEYS = JournalKeys(LOG, MIRROR.cosigner())
 
 
 @cache
-def _empty(kind: str) -> bytes:
+def empty_database(kind: str) -> bytes:
+    """The bytes of a file of that kind as the migrations leave it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / kind
         migrations.migrate(kind, path)
@@ -50,7 +51,7 @@ def migrate(kind: str, path: Path) -> None:
     if path.exists():
         migrations.migrate(kind, path)
     else:
-        path.write_bytes(_empty(kind))
+        path.write_bytes(empty_database(kind))
 
 
 def entry(seq: int, kind: str = "access.decided", permit: str | None = None, **more: Any) -> Entry:
