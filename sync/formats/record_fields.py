@@ -52,11 +52,13 @@ class Text:
     longest: int = 256
 
     def checked(self, value: Any, place: str, written: bool) -> str:
+        """See ``FieldType.checked``."""
         if not isinstance(value, str) or len(value) > self.longest or not value.isprintable():
             raise FormatError(f"must be printable text of at most {self.longest} characters", place=place)
         return value
 
     def schema(self) -> dict[str, Any]:
+        """See ``FieldType.schema``."""
         return {"type": "string", "maxLength": self.longest}
 
 
@@ -67,11 +69,13 @@ class Identifier:
     longest: int = 64
 
     def checked(self, value: Any, place: str, written: bool) -> str:
+        """See ``FieldType.checked``."""
         if not isinstance(value, str) or len(value) > self.longest or not _IDENTIFIER.fullmatch(value):
             raise FormatError(f"must be 1 to {self.longest} visible ASCII characters without space", place=place)
         return value
 
     def schema(self) -> dict[str, Any]:
+        """See ``FieldType.schema``."""
         return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": "^[!-~]+$"}
 
 
@@ -83,6 +87,7 @@ class Hexadecimal:
     most: int
 
     def checked(self, value: Any, place: str, written: bool) -> str:
+        """See ``FieldType.checked``."""
         if not isinstance(value, str) or not re.fullmatch(r"(?:[0-9a-f]{2})+", value):
             raise FormatError("must be lower-case hexadecimal", place=place)
         if not self.least <= len(value) // 2 <= self.most:
@@ -90,6 +95,7 @@ class Hexadecimal:
         return value
 
     def schema(self) -> dict[str, Any]:
+        """See ``FieldType.schema``."""
         return {"type": "string", "pattern": f"^([0-9a-f]{{2}}){{{self.least},{self.most}}}$"}
 
 
@@ -101,11 +107,13 @@ class Whole:
     most: int
 
     def checked(self, value: Any, place: str, written: bool) -> int:
+        """See ``FieldType.checked``."""
         if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
             raise FormatError(f"must be a whole number, {self.least} to {self.most}", place=place)
         return value
 
     def schema(self) -> dict[str, Any]:
+        """See ``FieldType.schema``."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
@@ -114,11 +122,13 @@ class Flag:
     """true or false."""
 
     def checked(self, value: Any, place: str, written: bool) -> bool:
+        """See ``FieldType.checked``."""
         if not isinstance(value, bool):
             raise FormatError("must be true or false", place=place)
         return value
 
     def schema(self) -> dict[str, Any]:
+        """See ``FieldType.schema``."""
         return {"type": "boolean"}
 
 
@@ -129,11 +139,13 @@ class Choice:
     words: tuple[str, ...]
 
     def checked(self, value: Any, place: str, written: bool) -> str:
+        """See ``FieldType.checked``."""
         if not isinstance(value, str) or value not in self.words:
             raise FormatError(f"must be one of {', '.join(self.words)}", place=place)
         return value
 
     def schema(self) -> dict[str, Any]:
+        """See ``FieldType.schema``."""
         return {"type": "string", "enum": list(self.words)}
 
 
@@ -144,6 +156,7 @@ class Instant:
     day_end: bool = False
 
     def checked(self, value: Any, place: str, written: bool) -> int:
+        """See ``FieldType.checked``."""
         if written and isinstance(value, str):
             return instant_ms(value, place, self.day_end)
         if not isinstance(value, int) or isinstance(value, bool) or not EARLIEST_MS <= value <= LATEST_MS:
@@ -152,6 +165,7 @@ class Instant:
         return value
 
     def schema(self) -> dict[str, Any]:
+        """See ``FieldType.schema``."""
         return {
             "anyOf": [
                 {"type": "string", "format": "date-time"},
@@ -170,6 +184,7 @@ class ListOf:
     most: int = 256
 
     def checked(self, value: Any, place: str, written: bool) -> list[Any]:
+        """See ``FieldType.checked``."""
         if not isinstance(value, list) or not self.least <= len(value) <= self.most:
             raise FormatError(f"must be a list of {self.least} to {self.most}", place=place)
         items = [self.item.checked(item, f"{place}[{number}]", written) for number, item in enumerate(value)]
@@ -178,6 +193,7 @@ class ListOf:
         return items
 
     def schema(self) -> dict[str, Any]:
+        """See ``FieldType.schema``."""
         bounds = {"minItems": self.least, "maxItems": self.most, "uniqueItems": True}
         return {"type": "array", "items": self.item.schema(), **bounds}
 

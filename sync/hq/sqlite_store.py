@@ -97,18 +97,22 @@ class SqliteTransaction:
         self._numbers: dict[str, int] = {}
 
     def log(self, origin: str) -> Log | None:
+        """See ``HqTransaction.log``."""
         row = self._one(f"SELECT {_LOG_COLUMNS} FROM log WHERE origin = ?", origin)
         return None if row is None else _log(row)
 
     def origin_of_digest(self, digest: str) -> str | None:
+        """See ``HqTransaction.origin_of_digest``."""
         row = self._one("SELECT origin FROM log WHERE digest = ?", digest)
         return None if row is None else str(row[0])
 
     def gateway_logs(self) -> list[Log]:
+        """See ``HqTransaction.gateway_logs``."""
         rows = self._connection.execute(f"SELECT {_LOG_COLUMNS} FROM log WHERE role = 'gateway' ORDER BY origin")
         return [_log(row) for row in rows]
 
     def add_log(self, origin: str, role: LogRole, vkey: str) -> None:
+        """See ``HqTransaction.add_log``."""
         digest = sha256(origin.encode()).hexdigest()
         self._connection.execute(
             "INSERT INTO log (origin, digest, role, vkey, held, frontier, size, root)"
@@ -117,6 +121,7 @@ class SqliteTransaction:
         )
 
     def leaves(self, origin: str, start: int, limit: int) -> list[bytes]:
+        """See ``HqTransaction.leaves``."""
         rows = self._connection.execute(
             "SELECT leaf FROM entry WHERE log = ? AND idx >= ? ORDER BY idx LIMIT ?",
             (self._number(origin), start, limit),
@@ -124,6 +129,7 @@ class SqliteTransaction:
         return [bytes(row[0]) for row in rows]
 
     def node(self, origin: str, level: int, index: int) -> bytes:
+        """See ``HqTransaction.node``."""
         number = self._number(origin)
         row = self._one("SELECT hash FROM node WHERE log = ? AND level = ? AND idx = ?", number, level, index)
         if row is None:
@@ -133,6 +139,7 @@ class SqliteTransaction:
     def add_leaves(
         self, origin: str, start: int, leaves: Sequence[bytes], held: Frontier, nodes: Iterable[NodeRow]
     ) -> None:
+        """See ``HqTransaction.add_leaves``."""
         number = self._number(origin)
         rows = ((number, start + offset, leaf) for offset, leaf in enumerate(leaves))
         self._connection.executemany("INSERT INTO entry (log, idx, leaf) VALUES (?, ?, ?)", rows)
@@ -144,14 +151,17 @@ class SqliteTransaction:
         )
 
     def set_head(self, origin: str, size: int, root: bytes, note: str) -> None:
+        """See ``HqTransaction.set_head``."""
         self._connection.execute(
             "UPDATE log SET size = ?, root = ?, note = ? WHERE number = ?", (size, root, note, self._number(origin))
         )
 
     def freeze_log(self, origin: str, why: str) -> None:
+        """See ``HqTransaction.freeze_log``."""
         self._connection.execute("UPDATE log SET frozen = ? WHERE number = ?", (why, self._number(origin)))
 
     def keep_evidence(self, origin: str, index: int, data: bytes, why: str) -> None:
+        """See ``HqTransaction.keep_evidence``."""
         number = self._number(origin)
         self._connection.execute(
             "INSERT OR IGNORE INTO evidence (log, idx, digest, data, why) SELECT ?, ?, ?, ?, ?"
@@ -160,33 +170,40 @@ class SqliteTransaction:
         )
 
     def operation_index(self, leaf_hash: bytes) -> int | None:
+        """See ``HqTransaction.operation_index``."""
         row = self._one("SELECT idx FROM operation WHERE hash = ?", leaf_hash)
         return None if row is None else int(row[0])
 
     def add_operation(self, leaf_hash: bytes, index: int) -> None:
+        """See ``HqTransaction.add_operation``."""
         self._connection.execute("INSERT INTO operation (hash, idx) VALUES (?, ?)", (leaf_hash, index))
 
     def record(self, kind: str, identity: str) -> Record | None:
+        """See ``HqTransaction.record``."""
         row = self._one("SELECT revision, idx, revoked FROM record WHERE kind = ? AND id = ?", kind, identity)
         return None if row is None else Record(row[0], row[1], bool(row[2]))
 
     def set_record(self, kind: str, identity: str, record: Record, short_id: int | None) -> None:
+        """See ``HqTransaction.set_record``."""
         self._connection.execute(
             "INSERT OR REPLACE INTO record (kind, id, revision, idx, revoked, short_id) VALUES (?, ?, ?, ?, ?, ?)",
             (kind, identity, record.revision, record.index, int(record.revoked), short_id),
         )
 
     def short_id_owner(self, short_id: int) -> str | None:
+        """See ``HqTransaction.short_id_owner``."""
         row = self._one("SELECT id FROM record WHERE short_id = ?", short_id)
         return None if row is None else str(row[0])
 
     def freezes(self) -> list[HeldFreeze]:
+        """See ``HqTransaction.freezes``."""
         rows = self._connection.execute(
             "SELECT fid, scope, by_whom, why, released FROM freeze WHERE scope IS NOT NULL ORDER BY fid"
         )
         return [HeldFreeze(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 
     def add_freeze(self, freeze: HeldFreeze) -> None:
+        """See ``HqTransaction.add_freeze``."""
         self._connection.execute(
             "INSERT INTO freeze (fid, scope, by_whom, why, released) VALUES (?, ?, ?, ?, 0)"
             " ON CONFLICT (fid) DO UPDATE SET scope = excluded.scope, by_whom = excluded.by_whom, why = excluded.why",
@@ -194,16 +211,19 @@ class SqliteTransaction:
         )
 
     def release(self, freeze_ids: Sequence[str]) -> None:
+        """See ``HqTransaction.release``."""
         self._connection.executemany(
             "INSERT INTO freeze (fid, released) VALUES (?, 1) ON CONFLICT (fid) DO UPDATE SET released = 1",
             ((freeze_id,) for freeze_id in freeze_ids),
         )
 
     def enrolment(self, code_hash: bytes) -> Enrolment | None:
+        """See ``HqTransaction.enrolment``."""
         row = self._one("SELECT gateway, origin, expires_ms, used_vkey FROM enrolment WHERE code_hash = ?", code_hash)
         return None if row is None else Enrolment(row[0], row[1], row[2], row[3])
 
     def set_enrolment(self, code_hash: bytes, enrolment: Enrolment) -> None:
+        """See ``HqTransaction.set_enrolment``."""
         self._connection.execute(
             "INSERT OR REPLACE INTO enrolment (code_hash, gateway, origin, expires_ms, used_vkey)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -211,9 +231,11 @@ class SqliteTransaction:
         )
 
     def set_token(self, token_hash: bytes, origin: str) -> None:
+        """See ``HqTransaction.set_token``."""
         self._connection.execute("INSERT OR REPLACE INTO token (origin, hash) VALUES (?, ?)", (origin, token_hash))
 
     def token_owner(self, token_hash: bytes) -> str | None:
+        """See ``HqTransaction.token_owner``."""
         row = self._one("SELECT origin FROM token WHERE hash = ?", token_hash)
         return None if row is None else str(row[0])
 

@@ -96,7 +96,10 @@ class _Guard:
         self._every = RateLimit(per_s=200, burst=400)
 
     def around(self, handler: _Handler) -> _Handler:
+        """The handler, guarded."""
+
         async def guarded(request: Request) -> Response:
+            """The handler, its refusals turned into answers."""
             try:
                 self._every.take(caller(request), self._service.now_ms())
                 async with asyncio.timeout(_BODY_TIMEOUT_S):
