@@ -38,6 +38,8 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(dir_okay=False, path_type=Path),
         default=Path("/etc/permitgate/permitgate.toml"),
         show_default=True,
+        envvar="PERMITGATE_CONFIG",
+        show_envvar=True,
         help="The gateway's configuration.",
     )
     return option(function)
@@ -51,6 +53,8 @@ def hq_option(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(file_okay=False, path_type=Path),
         default=Path("/var/lib/permitgate-hq"),
         show_default=True,
+        envvar="PERMITGATE_HQ_DIR",
+        show_envvar=True,
         help="HQ's folder.",
     )
     return option(function)

@@ -107,6 +107,7 @@ class Daemon:
     def _build_controller(self) -> None:
         self._saved_at = self.durable = self._stores.durable.next_entry
         self.acked = self._stores.journal.acked
+        self.journal_behind = self._stores.journal.behind is not None
         state = begin(build_site(self._config), self._stores.durable)
         self.loop = ControllerLoop(state, self.inbox, self.timekeeper.now, self.outputs, self._submit)
         self.loop.keep_fault = self._stores.keep_fault

@@ -1,9 +1,9 @@
 """What the daemon is built from: its stores opened and folded, and what ``status`` says of its parts."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -15,7 +15,7 @@ from edge.core.fold import fold
 from edge.core.messages import Input
 from edge.core.state import Durable
 from edge.host import system_clock
-from edge.ports.errors import PermitgateError
+from edge.ports.errors import DamagedError, PermitgateError
 from edge.runtime.requests import in_words
 from edge.storage.authority_reader import AuthorityReader
 from edge.storage.blobs import BlobStore
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("stores")
 _FAULTS_KEPT = 20
+
+Store = TypeVar("Store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +114,37 @@ def _read_floor(config: Config) -> int:
 
 
 def open_stores(config: Config) -> Stores:
-    """Open what the daemon owns. Raises NotEnrolledError before enrolment, DamagedError naming what was kept where."""
+    """Open what the daemon owns. Raises NotEnrolledError before enrolment.
+
+    A damaged file was renamed and kept; the daemon goes on with an empty one. An emptied journal is behind what was
+    signed, so nothing can be recorded and entry stays refused; readings, alarms and exits go on.
+    """
     data_dir = config.gateway.data_dir
     files = TrustFiles(data_dir)
     enrolment = files.read_enrolment()
     keys = JournalKeys(files.read_log_key(enrolment.origin), enrolment.mirror)
     now_ms = system_clock.utc_ms()
-    journal = JournalWriter.open(JournalFiles(data_dir / "journal.db", data_dir / "checkpoint"), keys, now_ms)
+    journal_files = JournalFiles(data_dir / "journal.db", data_dir / "checkpoint")
+    journal = _opened(lambda: JournalWriter.open(journal_files, keys, now_ms))
+    if journal.behind is not None:
+        _log.error("journal_behind_signed", held=journal.behind.local_size, signed=journal.behind.signed_size)
     try:
         blobs = BlobStore(data_dir / "blobs")
-        telemetry = TelemetryWriter.open(data_dir / "telemetry.db", blobs, system_clock.boot_id(), now_ms)
+        telemetry_path = data_dir / "telemetry.db"
+        telemetry = _opened(lambda: TelemetryWriter.open(telemetry_path, blobs, system_clock.boot_id(), now_ms))
         return Stores(config, journal, telemetry, blobs)
     except BaseException:
         journal.close()
         raise
+
+
+def _opened(open_it: Callable[[], Store]) -> Store:
+    """Open a store; if it proves damaged it has been set aside and named, and is opened once more."""
+    try:
+        return open_it()
+    except DamagedError as error:
+        _log.error("store_damaged", why=str(error))
+        return open_it()
 
 
 def fold_journal(reader: JournalReader) -> Durable:
@@ -168,6 +187,7 @@ def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
             "acked": daemon.acked,
             "commits": daemon.journal.commits,
             "failures": daemon.journal.failures,
+            "behind_signed": daemon.journal_behind,
         },
         "link": {
             "state": daemon.link.state,

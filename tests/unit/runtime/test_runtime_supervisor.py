@@ -1,0 +1,59 @@
+"""The watchdog is pinged on local progress only, and a thread that hangs stops it."""
+
+from edge.core.readings import MonotonicMs
+from edge.runtime.supervisor import ProgressWatch, Supervisor
+
+
+class Bench:
+    """A supervisor with a clock that the test moves and a counter that stands for a thread."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.progress = 0
+        self.pings = 0
+        self.ticks = 0
+        self.seconds = 0
+        watch = ProgressWatch({"controller": lambda: self.progress}, stuck_ms=5_000)
+        self.supervisor = Supervisor(
+            lambda: MonotonicMs(self.now),
+            watch,
+            each_tick=self.on_tick,
+            each_second=self.on_second,
+            ping=self.on_ping,
+            ping_ms=2_000,
+        )
+
+    def on_tick(self, now_ms: MonotonicMs) -> None:
+        self.ticks += 1
+
+    def on_second(self, now_ms: MonotonicMs) -> None:
+        self.seconds += 1
+
+    def on_ping(self) -> None:
+        self.pings += 1
+
+    def advance(self, seconds: int, moving: bool) -> None:
+        for _ in range(seconds * 10):
+            self.now += 100
+            self.progress += moving
+            self.supervisor.tick()
+
+
+def test_everything_is_ticked_and_the_watchdog_pinged_at_its_period() -> None:
+    bench = Bench()
+    bench.advance(10, moving=True)
+    assert bench.ticks == 100
+    assert 9 <= bench.seconds <= 11
+    assert bench.pings in (5, 6)
+
+
+def test_a_thread_that_hangs_stops_the_pings_and_one_that_moves_again_resumes_them() -> None:
+    bench = Bench()
+    bench.advance(2, moving=True)
+    bench.advance(20, moving=False)
+    stuck = bench.pings
+    bench.advance(10, moving=False)
+    assert bench.pings == stuck
+    assert bench.ticks == 320
+    bench.advance(5, moving=True)
+    assert bench.pings > stuck
