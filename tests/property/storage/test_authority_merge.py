@@ -49,7 +49,7 @@ def said(operations: list[bytes]) -> list[list[Any]]:
     return tables
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(st.data(), st.lists(OPERATIONS, min_size=1, max_size=14))
 def test_c1_order_and_repetition_do_not_matter(data: st.DataObject, operations: list[bytes]) -> None:
     repeated = data.draw(st.lists(st.sampled_from(operations), max_size=6))
@@ -57,6 +57,7 @@ def test_c1_order_and_repetition_do_not_matter(data: st.DataObject, operations: 
     assert said(operations) == said(shuffled)
 
 
+@settings(max_examples=60)
 @given(st.lists(OPERATIONS, max_size=14))
 def test_c3_frozen_is_what_was_frozen_and_not_released(operations: list[bytes]) -> None:
     parsed = [parse_operation(each) for each in operations]
@@ -65,6 +66,7 @@ def test_c3_frozen_is_what_was_frozen_and_not_released(operations: list[bytes]) 
     assert {row[0] for row in said(operations)[1] if not row[5]} == frozen - released
 
 
+@settings(max_examples=60)
 @given(st.lists(OPERATIONS, max_size=14))
 def test_c2_c4_a_record_is_its_best_put_and_ended_by_any_revocation(operations: list[bytes]) -> None:
     parsed = [(each, sha256(data).digest()) for data in operations if (each := parse_operation(data))]
