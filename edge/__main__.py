@@ -115,6 +115,8 @@ def journal_replay(config_path: Path, path: Path | None, json_to: str | None) ->
 @click.option("--permit", help="Only entries of this permit.")
 @click.option("--from", "since", type=click.DateTime(), help="Only entries from this UTC time on.")
 @click.option("--to", "until", type=click.DateTime(), help="Only entries up to this UTC time.")
+@click.option("--start", default=0, type=click.IntRange(0), help="Begin at this entry.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
 @json_option
 def journal_search(
     config_path: Path,
@@ -122,12 +124,14 @@ def journal_search(
     permit: str | None,
     since: datetime | None,
     until: datetime | None,
+    start: int,
+    limit: int,
     json_to: str | None,
 ) -> None:
     """Entries by kind, permit and time; any combination."""
     from edge.app import journal_commands
 
-    journal_commands.search(config_path, kind, permit, (since, until), json_to)
+    journal_commands.search(config_path, (kind, permit), (since, until), (start, limit), json_to)
 
 
 @journal.command("why")

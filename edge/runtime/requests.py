@@ -218,17 +218,18 @@ def _reason(reason: Reason, detail: str | None) -> dict[str, Any]:
     return {"code": reason.value, "detail": detail, "zh": words.zh, "en": words.en}
 
 
-_ACT_WORDS = {
+ACT_WORDS = {
     "reason_missing": ("须写明理由", "a reason in words is needed"),
     "not_guardian": ("只有该许可的监护人可以确认", "only this permit's guardian may confirm"),
     "not_tripped": ("该许可没有跳闸", "this permit is not tripped"),
     "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
 }
+"""Answers to a person's act that are no reason at a door: code to (zh, en)."""
 
 
 def _code(code: str) -> dict[str, Any]:
-    if code in _ACT_WORDS:
-        return {"code": code, "zh": _ACT_WORDS[code][0], "en": _ACT_WORDS[code][1]}
+    if code in ACT_WORDS:
+        return {"code": code, "zh": ACT_WORDS[code][0], "en": ACT_WORDS[code][1]}
     words = WORDS[Reason(code)]
     return {"code": code, "zh": words.zh, "en": words.en}

@@ -1,0 +1,219 @@
+"""Journal entries in words: what each kind means, and what its body says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge.app.wording import LANGUAGES, NOTHING, Language, figure, instant, limits, reason_words, seconds
+from edge.core.reasons import Words
+
+KINDS: Mapping[str, Words] = {
+    "access.decided": Words("刷卡判定", "a tap was decided"),
+    "access.refused": Words("数据更新中，刷卡未判定", "a tap was refused while records moved"),
+    "access.released": Words("已为进入开锁", "the lock was released for entry"),
+    "access.withdrawn": Words("准许被撤回，门未开", "a grant was withdrawn, nothing opened"),
+    "access.taken": Words("有人通过", "somebody passed"),
+    "access.not_taken": Words("开锁后无人通过", "a release ended and nobody passed"),
+    "actuators.lost": Words(
+        "执行器进程失联，门已自行落锁", "the actuators' process was lost, doors lock by themselves"
+    ),
+    "authority.applied": Words("总部数据已生效", "HQ's word was applied"),
+    "authority.behind": Words("总部数据比已采信的旧，未采信", "HQ's word was older than what is believed"),
+    "clock.anchored": Words("时间已校准", "a better source of time was taken"),
+    "clock.stepped": Words("系统时钟跳变（判定不受影响）", "the machine's clock jumped (no decision uses it)"),
+    "door.fault": Words("门故障", "a door fault"),
+    "door.fault_clear": Words("门故障恢复", "a door fault ended"),
+    "door.forced": Words("门被强行打开", "a door was forced"),
+    "door.forced_clear": Words("强行打开的门已关", "a forced door was shut"),
+    "door.held": Words("门长时间未关", "a door was held open"),
+    "door.held_clear": Words("长时间未关的门已关", "a held door was shut"),
+    "door.opened_in_fire": Words("火警中开门", "a door was opened during fire"),
+    "exit.requested": Words("按下出门按钮", "the exit button was pressed"),
+    "exit.tapped": Words("出口刷卡", "a tap on the exit side"),
+    "fire.cleared": Words("火警解除", "the fire signal ended"),
+    "fire.signalled": Words("火警", "a fire signal"),
+    "gateway.started": Words("网关启动", "the gateway started"),
+    "guardian.present": Words("监护人到位", "a guardian is present"),
+    "hold.frozen": Words("已冻结", "a freeze was made here"),
+    "hq.refused": Words("总部发来的数据被拒绝", "something from HQ was refused"),
+    "integrity.checked": Words("日志完整性检查通过", "the journal was checked, all as written"),
+    "integrity.failed": Words("日志完整性检查未通过", "the journal's check found something"),
+    "link.down": Words("与总部断开", "the link to HQ went down"),
+    "link.up": Words("与总部连通", "the link to HQ came up"),
+    "log.genesis": Words("日志开始", "the journal began"),
+    "log.heartbeat": Words("心跳，网关在运行", "heartbeat: the gateway is alive"),
+    "operator.refused": Words("人员操作被拒绝", "a person's act was refused"),
+    "permit.begun": Words("作业开始", "work on a permit began"),
+    "permit.closed": Words("作业票关闭", "a permit was closed"),
+    "permit.confirmed": Words("监护人已确认安全带", "a guardian confirmed the harness"),
+    "permit.retested": Words("跳闸后复测", "a re-test after a trip"),
+    "permit.trip_released": Words("跳闸已解除", "a trip was lifted"),
+    "permit.tripped": Words("作业跳闸，禁止进入", "a running permit tripped, entry is shut"),
+    "reader.back": Words("读卡器恢复", "a reader is back"),
+    "reader.lost": Words("读卡器失联", "a reader was lost"),
+    "telemetry.gap": Words("部分读数未保存", "readings were not kept"),
+    "telemetry.sealed": Words("一批原始读数已封存", "a batch of raw readings was sealed"),
+}
+"""Every kind of entry that this version writes."""
+
+_LABELS: Mapping[str, Words] = {
+    "action": Words("操作", "act"),
+    "age_ms": Words("读数距今", "age of the reading"),
+    "alarm": Words("报警代码（AQ 3064.2-2025 A.4）", "alarm code (AQ 3064.2-2025 A.4)"),
+    "area": Words("区域", "area"),
+    "areas": Words("区域", "areas"),
+    "authority_size": Words("总部数据条数", "operations of HQ known"),
+    "badge": Words("工牌", "badge"),
+    "believed": Words("已采信条数", "believed"),
+    "by": Words("操作人", "by"),
+    "cause": Words("原因", "cause"),
+    "condition": Words("条件", "condition"),
+    "count": Words("数量", "count"),
+    "decision": Words("判定", "decision"),
+    "device": Words("设备", "device"),
+    "door": Words("门", "door"),
+    "entry": Words("所依据的记录", "rests on entry"),
+    "exit": Words("外出", "leaving"),
+    "first_ms": Words("最早读数", "first reading"),
+    "fresh_ms": Words("总部数据时间", "HQ's freshness mark"),
+    "freeze": Words("冻结编号", "freeze"),
+    "freezes": Words("冻结", "freezes"),
+    "gateway": Words("网关", "gateway"),
+    "interlock": Words("联锁", "interlock"),
+    "last_ms": Words("最晚读数", "last reading"),
+    "packs": Words("规则包", "rule packs"),
+    "passed": Words("合格", "passed"),
+    "permit": Words("作业票", "permit"),
+    "permits": Words("作业票", "permits"),
+    "quality": Words("读数质量", "quality"),
+    "reader": Words("读卡器", "reader"),
+    "releases": Words("解除的冻结", "freezes released"),
+    "retest": Words("复测记录", "re-test entry"),
+    "review": Words("须复审", "to be reviewed"),
+    "root": Words("根散列", "root"),
+    "scope": Words("范围", "scope"),
+    "site": Words("厂区", "site"),
+    "size": Words("条数", "size"),
+    "source": Words("来源", "source"),
+    "step_ms": Words("跳变", "step"),
+    "subject": Words("对象", "subject"),
+    "trip": Words("跳闸记录", "trip entry"),
+    "uncertainty_ms": Words("误差", "doubt"),
+    "utc_ms": Words("时间", "time"),
+    "version": Words("版本", "version"),
+    "what": Words("内容", "what"),
+    "why": Words("理由", "why"),
+    "worker": Words("人员", "worker"),
+}
+
+_FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
+_QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})
+
+_LINES: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "head": "entry {seq}: {kind}, {words}",
+        "at": "at {at}, give or take {doubt} (source {source})",
+        "no_time": "time unknown then; {boottime} after boot {boot}",
+        "permit": "permit {permit}, its entry number {number}",
+        "actor": "person: {actor}",
+        "simulated": "SIMULATED: no real hardware behind this entry",
+        "reason": "reason {code}: {words}",
+        "figure": "reading: {figure}, allowed {limits}",
+        "evidence": "file {media}, {size} bytes, sha256 {digest}",
+        "yes": "yes",
+        "no": "no",
+    },
+    "zh": {
+        "head": "第 {seq} 条：{kind}，{words}",
+        "at": "时间 {at}，误差 ±{doubt}（来源 {source}）",
+        "no_time": "当时时间未知；启动 {boot} 后 {boottime}",
+        "permit": "作业票 {permit}，其第 {number} 条",
+        "actor": "人员：{actor}",
+        "simulated": "模拟：本条记录背后没有真实硬件",
+        "reason": "原因 {code}：{words}",
+        "figure": "读数：{figure}，允许 {limits}",
+        "evidence": "文件 {media}，{size} 字节，sha256 {digest}",
+        "yes": "是",
+        "no": "否",
+    },
+}
+
+
+def kind_words(kind: str, language: Language) -> str:
+    """What a kind of entry means; the kind itself if this version does not know it."""
+    words = KINDS.get(kind)
+    if words is None:
+        return kind
+    return words.zh if language == "zh" else words.en
+
+
+def head_lines(leaf: Mapping[str, Any], language: Language) -> list[str]:
+    """Number, kind, time and permit of an entry."""
+    text = _LINES[language]
+    stamp = leaf["t"]
+    lines = [text["head"].format(seq=leaf["seq"], kind=leaf["typ"], words=kind_words(leaf["typ"], language))]
+    if stamp["w"] is None:
+        lines.append("  " + text["no_time"].format(boottime=seconds(stamp["m"]), boot=stamp["b"]))
+    else:
+        doubt = NOTHING if stamp["u"] is None else f"{stamp['u']} ms"
+        lines.append("  " + text["at"].format(at=instant(stamp["w"]), doubt=doubt, source=stamp["q"]))
+    if "pid" in leaf:
+        lines.append("  " + text["permit"].format(permit=leaf["pid"], number=leaf["pn"]))
+    if "act" in leaf:
+        lines.append("  " + text["actor"].format(actor=leaf["act"].get("id", NOTHING)))
+    if leaf["body"].get("simulated") is True:
+        lines.append("  " + text["simulated"])
+    return lines
+
+
+def body_lines(leaf: Mapping[str, Any], language: Language) -> list[str]:
+    """The rest of an entry: reasons in words, the reading with its limit, every other field by its name."""
+    text, body = _LINES[language], leaf["body"]
+    codes = [body["reason"]] if isinstance(body.get("reason"), str) else []
+    codes += [code for code in body.get("reasons", ()) if isinstance(code, str) and code not in codes]
+    lines = [text["reason"].format(code=code, words=reason_words(code, language)) for code in codes]
+    if body.keys() >= _FIGURE:
+        resolution, unit = body["resolution"], body["unit"]
+        allowed = limits(body["lowest_good"], body["highest_good"], resolution, unit)
+        lines.append(text["figure"].format(figure=figure(body["steps"], resolution, unit), limits=allowed))
+    for name, value in body.items():
+        if name not in _FIGURE and name not in _QUIET and value not in (None, [], ""):
+            lines.append(f"{_label(name, language)}: {_value(name, value, text)}")
+    for blob in leaf.get("blob", ()):
+        digest = str(blob["h"]).removeprefix("sha256:")
+        lines.append(text["evidence"].format(media=blob["mt"], size=blob["n"], digest=digest))
+    return ["  " + line for line in lines]
+
+
+def entry_lines(leaf: Mapping[str, Any], language: Language) -> list[str]:
+    """An entry in words, whatever its kind."""
+    return head_lines(leaf, language) + body_lines(leaf, language)
+
+
+def summary(leaf: Mapping[str, Any]) -> str:
+    """An entry on one line, in both languages, for a list."""
+    body = leaf["body"]
+    named = [str(body[name]) for name in ("decision", "reason", "door", "worker", "subject", "what") if body.get(name)]
+    words = " / ".join(kind_words(leaf["typ"], language) for language in LANGUAGES)
+    permit = f" [{leaf['pid']}]" if "pid" in leaf else ""
+    return f"{leaf['seq']:>8}  {instant(leaf['t']['w'])}  {leaf['typ']}{permit}  {words}  {' '.join(named)}".rstrip()
+
+
+def _label(name: str, language: Language) -> str:
+    words = _LABELS.get(name)
+    if words is None:
+        return name
+    return words.zh if language == "zh" else words.en
+
+
+def _value(name: str, value: Any, text: Mapping[str, str]) -> str:
+    if isinstance(value, bool):
+        return text["yes"] if value else text["no"]
+    if name.endswith("boottime_ms") or name in ("age_ms", "uncertainty_ms", "step_ms"):
+        return seconds(value)
+    if name.endswith("_ms") and isinstance(value, int):
+        return instant(value)
+    if isinstance(value, list):
+        return ", ".join(_value("", each, text) for each in value)
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={each}" for key, each in value.items())
+    return str(value)
