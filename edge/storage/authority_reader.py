@@ -15,16 +15,18 @@ from edge.storage.nodes import node_reader
 from sync.formats.record_fields import LAST_SECOND_MS
 
 _HEAD = "SELECT size, fresh_ms FROM log"
-_WORKER_BY_TAG = "SELECT id, revoked_idx IS NOT NULL FROM record WHERE tag = ? LIMIT 2"
+# INDEXED BY: left to itself SQLite walks all records of a kind to save a sort of one row.
+_WORKER_BY_TAG = "SELECT id, revoked_idx IS NOT NULL FROM record INDEXED BY record_by_tag WHERE tag = ? LIMIT 2"
 _BADGE_REVOKED = "SELECT 1 FROM record WHERE kind = 'badge' AND id = ? AND revoked_idx IS NOT NULL"
 _PERMIT_COLUMNS = "SELECT id, data, revoked_idx IS NOT NULL FROM record"
 # The status figures of the schema's partial indexes, so that SQLite uses them.
 _OPEN = "kind = 'permit' AND status IN (0, 1, 2, 6) AND revoked_idx IS NULL"
-_OPEN_BY_SHORT_ID = f"{_PERMIT_COLUMNS} WHERE {_OPEN} AND short_id = ? ORDER BY id LIMIT 16"
-_LAST_BY_SHORT_ID = f"{_PERMIT_COLUMNS} WHERE short_id = ? ORDER BY idx DESC LIMIT 1"
-_OPEN_PAGE = f"{_PERMIT_COLUMNS} WHERE {_OPEN} AND id > ? ORDER BY id LIMIT ?"
+_OPEN_BY_SHORT_ID = f"{_PERMIT_COLUMNS} INDEXED BY permit_open_by_short_id WHERE {_OPEN} AND short_id = ? LIMIT 16"
+_LAST_BY_SHORT_ID = f"{_PERMIT_COLUMNS} INDEXED BY record_by_short_id WHERE short_id = ? ORDER BY idx DESC LIMIT 1"
+_OPEN_PAGE = f"{_PERMIT_COLUMNS} INDEXED BY permit_open_by_id WHERE {_OPEN} AND id > ? ORDER BY id LIMIT ?"
 _CERTIFICATES = (
-    "SELECT id, data, revoked_idx IS NOT NULL FROM record WHERE owner = ? AND data IS NOT NULL ORDER BY id LIMIT 64"
+    "SELECT id, data, revoked_idx IS NOT NULL FROM record INDEXED BY record_by_owner"
+    " WHERE owner = ? AND data IS NOT NULL ORDER BY id LIMIT 64"
 )
 _STANDING = (
     "SELECT freeze_id, scope_kind || ':' || scope_id, by, why FROM freeze WHERE released = 0"

@@ -254,14 +254,16 @@ class TelemetryWriter:
         self._open = waiting
 
     def thin(self, before_ms: int) -> int:
-        """Delete sealed rows older than that UTC time, at most 256 a call; returns how many. The blobs keep them."""
+        """See ``TelemetryStore.thin``. The blobs keep what is deleted here."""
         with transaction(self._connection, self._path):
-            return self._connection.execute(
+            count = self._connection.execute(
                 "DELETE FROM sample WHERE number IN (SELECT number FROM sample WHERE number <"
                 " (SELECT value FROM mark WHERE name = 'unsealed_from') ORDER BY number LIMIT ?)"
                 " AND ifnull(wall_ms, 0) < ?",
                 (READ_ROWS_MAX, before_ms),
             ).rowcount
+        self._wal_bytes += 4_096 + _WAL_BYTES_PER_ROW * count
+        return count
 
     def wal_bytes(self) -> int:
         """See ``WalOwner.wal_bytes``."""

@@ -27,6 +27,7 @@ from edge.core.facts import Token, TokenRefusal, TokenVerdict, Worker
 from edge.core.holds import Freeze
 from edge.ports.errors import DamagedError, RefusedError, StoreError, UnusableError
 from edge.ports.stores import DiskFullError, NewerDatabaseError
+from edge.storage import authority_reader
 from edge.storage.authority import AuthorityWriter
 from edge.storage.authority_merge import worker_tag
 from edge.storage.authority_reader import AuthorityReader
@@ -316,18 +317,19 @@ def test_open_permits_come_in_pages(writer: AuthorityWriter, reader: AuthorityRe
     assert [each.permit for each in found] == [f"P{n:04}" for n in range(700) if n % 7 in (0, 1, 2, 6)]
 
 
-def test_a_lookup_at_the_door_uses_an_index(reader: AuthorityReader) -> None:
-    from edge.storage import authority_reader as module
-
-    for query in (
-        module._WORKER_BY_TAG,
-        module._BADGE_REVOKED,
-        module._OPEN_BY_SHORT_ID,
-        module._LAST_BY_SHORT_ID,
-        module._CERTIFICATES,
-    ):
-        plan = reader._connection.execute(f"EXPLAIN QUERY PLAN {query}", (1,)).fetchall()
-        assert all("SEARCH" in step[3] or "TEMP B-TREE" in step[3] for step in plan), (query, plan)
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (authority_reader._WORKER_BY_TAG, "record_by_tag (tag=?)"),
+        (authority_reader._BADGE_REVOKED, "sqlite_autoindex_record_1 (kind=? AND id=?)"),
+        (authority_reader._OPEN_BY_SHORT_ID, "permit_open_by_short_id (short_id=?)"),
+        (authority_reader._LAST_BY_SHORT_ID, "record_by_short_id (short_id=?)"),
+        (authority_reader._CERTIFICATES, "record_by_owner (owner=?)"),
+    ],
+)
+def test_a_lookup_at_the_door_never_walks_the_records(reader: AuthorityReader, query: str, index: str) -> None:
+    plan = reader._connection.execute(f"EXPLAIN QUERY PLAN {query}", (1,)).fetchall()
+    assert plan[0][3].endswith(index), plan
 
 
 # ---- files that cannot be used ---------------------------------------------------------------------------------------

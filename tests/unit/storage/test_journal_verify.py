@@ -7,6 +7,8 @@ from shutil import copy
 import pytest
 from storages import KEYS, LOG, MIRROR, STRANGER, cosigned, entries, entry, open_journal
 
+from edge.storage import journal_verify
+from edge.storage.journal_reader import JournalReader
 from edge.storage.journal_verify import VerifyReport, verify_journal
 from sync.formats.checkpoint import Checkpoint, sign
 from sync.formats.merkle import leaf_hash
@@ -166,3 +168,24 @@ def test_a_pruned_journal_verifies_by_its_hashes_and_chains(tmp_path: Path) -> N
     after = tampered(tmp_path, tmp_path / "copy", "UPDATE node SET hashes = zeroblob(32) WHERE leaf = 2")
     assert after.finding is not None
     assert after.finding.seq == 3
+
+
+def test_a_journal_that_grows_meanwhile_is_not_called_altered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway goes on recording, signing and being cosigned while its journal is checked."""
+    writer = open_journal(tmp_path)
+    writer.append(entries(0, 10))
+    writer.accept_cosignature(cosigned(writer.sign_checkpoint()))
+
+    class Growing(JournalReader):
+        def size(self) -> int:
+            size = super().size()
+            if size == 10:
+                writer.append(entries(10, 600))
+                writer.accept_cosignature(cosigned(writer.sign_checkpoint()))
+            return size
+
+    monkeypatch.setattr(journal_verify, "JournalReader", Growing)
+    report = verify(tmp_path)
+    writer.close()
+    assert report.finding is None
+    assert 10 <= report.size <= 610

@@ -153,3 +153,32 @@ def test_a_stopped_thread_has_stored_and_sealed_what_waited(bench: Bench) -> Non
     assert not thread.is_alive()
     assert len(bench.store.kept) == 700
     assert sum(batch.count for batch in bench.sealed) == 700
+
+
+def test_old_rows_are_thinned_in_pieces_and_told_when_done(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces, asked, told = [256, 256, 10, 0], [], []
+
+    def thin(before_ms: int) -> int:
+        asked.append(before_ms)
+        return pieces.pop(0)
+
+    monkeypatch.setattr(bench.store, "thin", thin, raising=False)
+    bench.thread.thin(77, told.append)
+    for _ in range(10):
+        bench.settle(20)
+    assert told == [522]
+    assert asked == [77] * 4
+
+
+def test_a_store_that_refuses_ends_the_thinning_and_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    def thin(before_ms: int) -> int:
+        raise StoreError("disk gone")
+
+    monkeypatch.setattr(bench.store, "thin", thin, raising=False)
+    bench.thread.thin(77, told.append)
+    bench.settle(20)
+    bench.settle(20)
+    assert told == [0]
+    assert bench.trouble == ["disk gone"]
