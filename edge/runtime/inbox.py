@@ -8,6 +8,7 @@ from edge.core.messages import AuthorityApplied, Input, Recorded
 from edge.core.readings import BlockRead
 
 CAPACITY = 4_096
+_CALLS = 16
 
 
 class Inbox:
@@ -19,7 +20,7 @@ class Inbox:
         self._queue: deque[Input] = deque()
         self._blocks: dict[str, BlockRead] = {}
         self._recorded: int | None = None
-        self._calls: deque[Callable[[], None]] = deque()
+        self._calls: deque[Callable[[], None]] = deque(maxlen=_CALLS)
         self.conflated = 0
         self.refused = 0
 
