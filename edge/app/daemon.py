@@ -12,14 +12,15 @@ from types import FrameType
 import structlog
 
 from edge.app.daemon_parts import Memory, Stores, open_stores, status_parts
+from edge.app.housekeeping import build_housekeeping
 from edge.app.site_plan import build_site
 from edge.app.wiring import build_buses, outputs_setup, reader_places
 from edge.config import load
 from edge.config_values import Config
 from edge.core.controller import begin
 from edge.core.entries import Entry
-from edge.core.messages import DoorFaulted, DoorInput, DoorMoved, Noticed, Recorded, RecordFailed, Started
-from edge.core.readings import BlockRead, MonotonicMs
+from edge.core.messages import ClockStepped, DoorFaulted, DoorInput, DoorMoved, Noticed, Recorded, RecordFailed, Started
+from edge.core.readings import BlockRead, MonotonicMs, UtcMs
 from edge.core.state import State
 from edge.host import journal_log, system_clock
 from edge.host.notify import Notifier, watchdog_period_ms
@@ -91,6 +92,7 @@ class Daemon:
         self._build_buses()
         self._build_link()
         self._build_requests()
+        self.housekeeping = build_housekeeping(config, self.telemetry.thin, self._lowest_utc_ms, self._post)
         self._notifier = Notifier()
 
     # ---- building ---------------------------------------------------------------------------------------------------
@@ -144,7 +146,7 @@ class Daemon:
             lambda: self._stores.issuers,
             events,
             clock=system_clock.monotonic_ms,
-            utc=lambda: self.timekeeper.now(self.loop.state).clock.lo_ms,
+            utc=self._lowest_utc_ms,
             simulate=self._config.gateway.simulate,
         )
 
@@ -244,6 +246,9 @@ class Daemon:
         figures = (("first_boottime_ms", gap.first_ms), ("last_boottime_ms", gap.last_ms), ("count", gap.count))
         self._post(Noticed("telemetry.gap", "telemetry", gap.why, (), figures))
 
+    def _lowest_utc_ms(self) -> UtcMs:
+        return self.timekeeper.now(self.loop.state).clock.lo_ms
+
     def _wall_offset_ms(self) -> int | None:
         now = self.timekeeper.now(self.loop.state)
         clock = now.clock
@@ -288,6 +293,7 @@ class Daemon:
             self._spawn(f"bus-{loop.bus}", loop.run)
         self.readers.start()
         self.control.start()
+        self.housekeeping.start()
 
     def _spawn(self, name: str, target: object) -> None:
         assert callable(target)
@@ -333,6 +339,8 @@ class Daemon:
         self.loop.ping()
         for message in self.timekeeper.tick(self.loop.state):
             self.inbox.post(message)
+            if isinstance(message, ClockStepped):
+                self.housekeeping.rebuild()
 
     def _finish(self) -> None:
         """Stop in order: nothing new comes in, doors lock, what was decided is recorded, HQ's child last."""
@@ -340,6 +348,7 @@ class Daemon:
         self.control.stop()
         self.readers.stop()
         self.actuators.stop()
+        self.housekeeping.stop()
         for thread in self._threads:
             thread.join(_JOIN_S)
             if thread.is_alive():

@@ -216,3 +216,7 @@ class TelemetryStore(Protocol):
     def seal(self, due_before_ms: int) -> tuple[SealedBatch, ...]:
         """Seal devices with enough samples, or whose oldest unsealed one was taken before then."""
         ...
+
+    def thin(self, before_ms: int) -> int:
+        """Delete sealed readings taken before that UTC time, at most 256; returns how many. Raises StoreError."""
+        ...

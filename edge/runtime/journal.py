@@ -27,7 +27,7 @@ SIGN_PERIOD_MS = 60_000
 WAL_CHECKPOINT_BYTES = 1024 * 1024
 """The WAL is copied into the file at this size, or when the thread is idle."""
 
-_SAFETY_PREFIXES = ("access.", "door.", "fire.", "hold.", "permit.", "authority.applied")
+_SAFETY_PREFIXES = ("access.", "door.", "fire.", "hold.", "permit.", "authority.applied", "integrity.failed")
 _SIGN_LATEST_MS = 1_000
 _IDLE_MS = 2_000
 _LOOK_MS = 500

@@ -302,7 +302,7 @@ class TelemetryReader:
     def __init__(self, path: Path) -> None:
         """Open it. Raises StoreError if it is not there."""
         self._path = path
-        self._connection: sqlite3.Connection = open_reader(path)
+        self._connection: sqlite3.Connection = open_reader(path, "telemetry")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -330,7 +330,7 @@ class TelemetryReader:
                 " AND s.wall_ms >= ? AND s.wall_ms < ? ORDER BY s.number LIMIT ?",
                 (start, after, device, from_ms, to_ms, min(limit, READ_ROWS_MAX)),
             ).fetchall()
-        return tuple(_sample(device, *row) for row in rows)
+        return tuple(_sample(device, row) for row in rows)
 
     def batches(self, device: str, from_ms: int, to_ms: int) -> tuple[SealedBatch, ...]:
         """Sealed files that hold readings of [from_ms, to_ms) UTC of a device, at most 256, oldest first."""
@@ -346,7 +346,8 @@ class TelemetryReader:
         )
 
 
-def _sample(device: str, number: int, channels: str, taken_at_ms: int, wall_ms: int, packed: bytes) -> Sample:
+def _sample(device: str, row: tuple[int, str, int, int | None, bytes]) -> Sample:
+    number, channels, taken_at_ms, wall_ms, packed = row
     names = tuple(orjson.loads(channels))
     steps, qualities = unpack(packed, len(names))
     block = BlockRead(device, names, steps, qualities, MonotonicMs(taken_at_ms))

@@ -156,7 +156,7 @@ def test_what_is_no_journal_is_a_finding_and_not_an_exception(tmp_path: Path) ->
 
 def test_a_pruned_journal_verifies_by_its_hashes_and_chains(tmp_path: Path) -> None:
     writer = open_journal(tmp_path)
-    writer.append([*entries(0, 30), entry(30, "log.pruned", body={"to": 20})])
+    writer.append([*entries(0, 30), entry(30, "log.pruned", body={"to": 20})], b"state")
     writer.accept_cosignature(cosigned(writer.sign_checkpoint()))
     writer.prune(20)
     writer.append(entries(31, 10))
