@@ -10,7 +10,7 @@ from edge.core.facts import Certificate, Facts, Permit, Token, TokenVerdict, Wor
 from edge.core.holds import Freeze
 from edge.ports.errors import DamagedError, RefusedError
 from edge.ports.stores import READ_ROWS_MAX, AuthorityRecord, Issuer
-from edge.storage.databases import naming_errors, open_reader, schema_version
+from edge.storage.databases import naming_errors, open_reader
 from edge.storage.nodes import node_reader
 from sync.formats.record_fields import LAST_SECOND_MS
 
@@ -40,9 +40,9 @@ class AuthorityReader:
     def __init__(self, path: Path) -> None:
         """Open it. Raises StoreError if it is not there, DamagedError if it is no authority cache."""
         self._path = path
-        self._connection: sqlite3.Connection = open_reader(path)
+        self._connection: sqlite3.Connection = open_reader(path, "authority")
         self._node = node_reader(self._connection, path)
-        row = self._row("SELECT origin FROM log") if schema_version(path) else None
+        row = self._row("SELECT origin FROM log")
         if row is None:
             self._connection.close()
             raise DamagedError(f"{path}: is no authority cache, or an empty one")

@@ -81,11 +81,10 @@ def migrate_in_child(kind: str, path: Path) -> None:
 
 def ensure_schema(kind: str, path: Path, migrate: Migrate = migrate_in_child) -> None:
     """Have the file in this code's schema. Raises NewerDatabaseError, DamagedError or UnusableError."""
-    wanted = SCHEMA_VERSIONS[kind]
     found = schema_version(path)
-    if found > wanted:
-        raise NewerDatabaseError(f"{path}: schema {found}, this version knows {wanted}: install a newer permitgate")
-    if found < wanted:
+    if found:
+        _judge_schema(kind, path, found)
+    if found < SCHEMA_VERSIONS[kind]:
         path.parent.mkdir(parents=True, exist_ok=True)
         migrate(kind, path)
 
@@ -190,13 +189,29 @@ def _open_locked(file: OwnedFile, migrate: Migrate, build: Callable[[sqlite3.Con
         raise
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write, for one thread. Raises StoreError if there is no file or it cannot be read."""
+def open_reader(path: Path, kind: str) -> sqlite3.Connection:
+    """A connection that cannot write, for one thread.
+
+    Raises StoreError if there is no file or it cannot be read, DamagedError if it is none of ours, NewerDatabaseError.
+    """
     with naming_errors(path):
         connection = _connect(path, "ro", _READER_BUSY_TIMEOUT_S)
-        connection.execute("PRAGMA query_only = 1")
-        connection.execute("PRAGMA mmap_size = 0")
+        try:
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("PRAGMA mmap_size = 0")
+            _judge_schema(kind, path, connection.execute("PRAGMA user_version").fetchone()[0])
+        except BaseException:
+            connection.close()
+            raise
     return connection
+
+
+def _judge_schema(kind: str, path: Path, found: int) -> None:
+    wanted = SCHEMA_VERSIONS[kind]
+    if found > wanted:
+        raise NewerDatabaseError(f"{path}: schema {found}, this version knows {wanted}: install a newer permitgate")
+    if found < 1:
+        raise DamagedError(f"{path}: is no {kind} database, or an empty one")
 
 
 def _connect(path: Path, mode: str, busy_timeout_s: float, check_same_thread: bool = True) -> sqlite3.Connection:

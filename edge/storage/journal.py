@@ -307,11 +307,13 @@ class JournalWriter:
     def prune(self, pruned_to: int) -> int:
         """Delete entries below ``pruned_to``, at most READ_ROWS_MAX a call; returns how many. Nodes and chains stay.
 
-        A ``log.pruned`` entry whose body holds ``to`` = ``pruned_to`` must be durable first, and HQ must have
-        acknowledged all of them (J1, U2). Raises RefusedError.
+        A ``log.pruned`` entry whose body holds ``to`` = ``pruned_to`` must be durable first, HQ must have acknowledged
+        all of them (J1, U2), and the saved state must not need them. Raises RefusedError.
         """
         if pruned_to > self._acked:
             raise RefusedError(f"{self._path}: {pruned_to} is not acknowledged, HQ holds {self._acked}")
+        if pruned_to > self._one("SELECT ifnull(max(next_entry), 0) FROM saved_state"):
+            raise RefusedError(f"{self._path}: the saved state is older than {pruned_to}: a start would miss entries")
         self._require_pruned_entry(pruned_to)
         with transaction(self._connection, self._path):
             self._connection.execute("UPDATE mark SET value = ? WHERE name = 'pruned_to'", (pruned_to,))

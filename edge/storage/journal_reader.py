@@ -8,7 +8,7 @@ from typing import Any
 from edge.core.entries import Entry
 from edge.ports.errors import DamagedError, RefusedError
 from edge.ports.stores import READ_ROWS_MAX, ChainLink, Cosigned, SavedState
-from edge.storage.databases import naming_errors, open_reader, schema_version
+from edge.storage.databases import naming_errors, open_reader
 from edge.storage.leaves import entry_of, read_leaf
 from edge.storage.nodes import node_reader
 from sync.formats.errors import FormatError
@@ -44,9 +44,9 @@ class JournalReader:
     def __init__(self, path: Path) -> None:
         """Open it. Raises StoreError if it is not there, DamagedError if it is no journal."""
         self._path = path
-        self._connection: sqlite3.Connection = open_reader(path)
+        self._connection: sqlite3.Connection = open_reader(path, "journal")
         self._node = node_reader(self._connection, path)
-        row = self._row("SELECT origin FROM log") if schema_version(path) else None
+        row = self._row("SELECT origin FROM log")
         if row is None:
             self._connection.close()
             raise DamagedError(f"{path}: is no journal, or an empty one")

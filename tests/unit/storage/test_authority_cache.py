@@ -357,6 +357,8 @@ def test_a_cache_of_another_authority_or_newer_schema_is_refused(tmp_path: Path,
     connection.close()
     with pytest.raises(NewerDatabaseError):
         open_authority(tmp_path)
+    with pytest.raises(NewerDatabaseError):
+        AuthorityReader(path)
 
 
 def test_no_cache_to_read_is_named(tmp_path: Path) -> None:

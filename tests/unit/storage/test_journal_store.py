@@ -135,12 +135,15 @@ def test_pruning_takes_only_what_hq_holds_and_an_entry_announced(journal: Journa
     with pytest.raises(RefusedError, match="not acknowledged"):
         journal.prune(5)
     journal.accept_cosignature(cosigned(journal.sign_checkpoint()))
+    with pytest.raises(RefusedError, match="saved state is older"):
+        journal.prune(5)
+    journal.append([entry(10)], b"state")
     with pytest.raises(RefusedError, match=r"no durable log\.pruned"):
         journal.prune(5)
-    journal.append([entry(10, "log.pruned", body={"to": 5})])
+    journal.append([entry(11, "log.pruned", body={"to": 5})])
     with pytest.raises(RefusedError, match="not acknowledged"):
         journal.prune(11)
-    root = root_at(11, reader.node)
+    root = root_at(12, reader.node)
     assert journal.prune(5) == 5
     assert reader.pruned_to() == 5
     with pytest.raises(RefusedError, match="not held"):
@@ -148,9 +151,9 @@ def test_pruning_takes_only_what_hq_holds_and_an_entry_announced(journal: Journa
     with pytest.raises(RefusedError, match="pruned"):
         reader.leaves(0)
     assert canonical.decode(reader.leaf(5))["seq"] == 5
-    assert root_at(11, reader.node) == root
-    journal.append(entries(11, 2))
-    assert journal.size == 13
+    assert root_at(12, reader.node) == root
+    journal.append(entries(12, 2))
+    assert journal.size == 14
 
 
 # ---- J2: all or nothing ----------------------------------------------------------------------------------------------
