@@ -1,6 +1,7 @@
 """Frozen values to bytes and back: for questions kept as evidence and for saved state.
 
-Bytes are JSON with sorted keys; decoding is strict: a missing, unknown or wrongly typed field is a ``CodecError``.
+Bytes are JSON, fields in the order of their definition, keys of mappings sorted; decoding is strict: a missing,
+unknown or wrongly typed field is a ``CodecError``.
 Only the types that the core's values use are known: dataclasses, enums, str, int, bool, None, optional values,
 ``tuple[X, ...]``, ``frozenset[str]`` and ``Mapping[str, X]``.
 """

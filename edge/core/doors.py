@@ -1,7 +1,8 @@
 """The door: one table of transitions over what was commanded and what the contact says.
 
 Modes stand above it (fire: entry refused, forced and held suppressed); the table only knows the leaf, the lock's lease
-and the clock. Every (phase, event) pair is in the table or changes nothing.
+and the clock. Every (phase, event) pair is in the table or changes nothing. A leaf that shuts or a fault ends every
+release for entry: one that was granted while the leaf stood open must not outlive it.
 """
 
 from collections.abc import Mapping
@@ -94,16 +95,16 @@ TRANSITIONS: Mapping[tuple[Phase, Event], tuple[Phase, tuple[Effect, ...]]] = {
     (_P.RELEASED, _E.ELAPSED): (_P.LOCKED_SHUT, (_F.RELOCK, _F.NOT_TAKEN)),
     (_P.RELEASED, _E.FAULT): (_P.FAULT, (_F.RELOCK, _F.FAULT)),
     (_P.OPEN, _E.RELEASE): (_P.OPEN, ()),
-    (_P.OPEN, _E.SHUT): (_P.LOCKED_SHUT, ()),
+    (_P.OPEN, _E.SHUT): (_P.LOCKED_SHUT, (_F.RELOCK,)),
     (_P.OPEN, _E.ELAPSED): (_P.OPEN_PREALARM, (_F.PREALARM,)),
-    (_P.OPEN, _E.FAULT): (_P.FAULT, (_F.FAULT,)),
-    (_P.OPEN_PREALARM, _E.SHUT): (_P.LOCKED_SHUT, ()),
+    (_P.OPEN, _E.FAULT): (_P.FAULT, (_F.RELOCK, _F.FAULT)),
+    (_P.OPEN_PREALARM, _E.SHUT): (_P.LOCKED_SHUT, (_F.RELOCK,)),
     (_P.OPEN_PREALARM, _E.ELAPSED): (_P.OPEN_TOO_LONG, (_F.HELD,)),
-    (_P.OPEN_PREALARM, _E.FAULT): (_P.FAULT, (_F.FAULT,)),
-    (_P.OPEN_TOO_LONG, _E.SHUT): (_P.LOCKED_SHUT, (_F.HELD_CLEAR,)),
-    (_P.OPEN_TOO_LONG, _E.FAULT): (_P.FAULT, (_F.FAULT,)),
-    (_P.FORCED_OPEN, _E.SHUT): (_P.LOCKED_SHUT, (_F.FORCED_CLEAR,)),
-    (_P.FORCED_OPEN, _E.FAULT): (_P.FAULT, (_F.FAULT,)),
+    (_P.OPEN_PREALARM, _E.FAULT): (_P.FAULT, (_F.RELOCK, _F.FAULT)),
+    (_P.OPEN_TOO_LONG, _E.SHUT): (_P.LOCKED_SHUT, (_F.RELOCK, _F.HELD_CLEAR)),
+    (_P.OPEN_TOO_LONG, _E.FAULT): (_P.FAULT, (_F.RELOCK, _F.FAULT)),
+    (_P.FORCED_OPEN, _E.SHUT): (_P.LOCKED_SHUT, (_F.RELOCK, _F.FORCED_CLEAR)),
+    (_P.FORCED_OPEN, _E.FAULT): (_P.FAULT, (_F.RELOCK, _F.FAULT)),
     (_P.FAULT, _E.HEALED_SHUT): (_P.LOCKED_SHUT, (_F.FAULT_CLEAR,)),
     (_P.FAULT, _E.HEALED_OPEN): (_P.FORCED_OPEN, (_F.FAULT_CLEAR, _F.FORCED)),
 }

@@ -63,14 +63,16 @@ def _gather_again(turn: Turn, tap: Tap, facts: Facts) -> None:
 
 
 def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
-    """The question that a tap poses now: its facts and the slice of state that bears on them."""
+    """The question that a tap poses now: its facts and the slice of state that bears on them.
+
+    The permits are those of the facts: whoever decides sees to it that facts are never older than the state, and the
+    cache may have HQ's word before the controller is told.
+    """
     door = state.doors[tap.door]
     area = state.site.doors[tap.door].area
     plan = state.site.areas[area]
     policy, frozen = state.site.policy, state.durable.freezes
     worker = "" if facts.worker is None else facts.worker.worker
-    # The cache may know HQ's word before it is applied here: then the facts are the newer truth.
-    known = {} if facts.authority_size > state.durable.authority_size else state.permits
 
     def holds(scope: str) -> bool:
         return scope in facts.freezes or frozen.holds(scope)
@@ -87,8 +89,7 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
         area_frozen=holds(f"area:{area}"),
         worker_frozen=bool(worker) and holds(f"worker:{worker}"),
         permits=tuple(
-            permit_slice(state, known.get(each.permit, each), area, turn, f"permit:{each.permit}" in facts.freezes)
-            for each in facts.permits
+            permit_slice(state, each, area, turn, f"permit:{each.permit}" in facts.freezes) for each in facts.permits
         ),
         clock=turn.now.clock,
         limits=Limits(

@@ -44,16 +44,16 @@ LISTED = {
     (P.RELEASED, E.OPENED_IN_GRACE): (P.OPEN, [F.TAKEN, F.RELOCK]),
     (P.RELEASED, E.ELAPSED): (P.LOCKED_SHUT, [F.RELOCK, F.NOT_TAKEN]),
     (P.OPEN, E.RELEASE): (P.OPEN, []),
-    (P.OPEN, E.SHUT): (P.LOCKED_SHUT, []),
+    (P.OPEN, E.SHUT): (P.LOCKED_SHUT, [F.RELOCK]),
     (P.OPEN, E.ELAPSED): (P.OPEN_PREALARM, [F.PREALARM]),
-    (P.OPEN_PREALARM, E.SHUT): (P.LOCKED_SHUT, []),
+    (P.OPEN_PREALARM, E.SHUT): (P.LOCKED_SHUT, [F.RELOCK]),
     (P.OPEN_PREALARM, E.ELAPSED): (P.OPEN_TOO_LONG, [F.HELD]),
-    (P.OPEN_TOO_LONG, E.SHUT): (P.LOCKED_SHUT, [F.HELD_CLEAR]),
-    (P.FORCED_OPEN, E.SHUT): (P.LOCKED_SHUT, [F.FORCED_CLEAR]),
+    (P.OPEN_TOO_LONG, E.SHUT): (P.LOCKED_SHUT, [F.RELOCK, F.HELD_CLEAR]),
+    (P.FORCED_OPEN, E.SHUT): (P.LOCKED_SHUT, [F.RELOCK, F.FORCED_CLEAR]),
     (P.FAULT, E.HEALED_SHUT): (P.LOCKED_SHUT, [F.FAULT_CLEAR]),
     (P.FAULT, E.HEALED_OPEN): (P.FORCED_OPEN, [F.FAULT_CLEAR, F.FORCED]),
-    **{(phase, E.FAULT): (P.FAULT, [F.FAULT]) for phase in Phase if phase not in (P.FAULT, P.RELEASED)},
-    (P.RELEASED, E.FAULT): (P.FAULT, [F.RELOCK, F.FAULT]),
+    (P.LOCKED_SHUT, E.FAULT): (P.FAULT, [F.FAULT]),
+    **{(phase, E.FAULT): (P.FAULT, [F.RELOCK, F.FAULT]) for phase in Phase if phase not in (P.FAULT, P.LOCKED_SHUT)},
 }
 """access.md 5.3, written down a second time by hand."""
 
@@ -126,6 +126,14 @@ def test_a_second_grant_extends_the_release_and_passes_two():
     assert bench.state.doors["d1"].due_ms == first_due + 1_000
     assert [each.worker for each in bench.state.doors["d1"].passages] == ["w1", "w2"]
     assert _due(bench.wait(4_000)).entries == (), "the first timer no longer counts"
+
+
+def test_a_grant_while_the_leaf_is_open_does_not_outlive_the_leaf():
+    bench = _released()
+    _contact(bench, True)
+    bench.tap(facts("w2"))
+    assert commands(bench.record(), Unlock)
+    assert commands(_contact(bench.wait(1_000), False), Lock) == [Lock("d1")]
 
 
 def test_opening_without_leave_is_forced_and_sounds_until_it_times_out():

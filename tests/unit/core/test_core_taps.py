@@ -416,6 +416,21 @@ def test_a_guardian_is_not_noted_for_a_permit_that_does_not_stand(changes, reaso
     assert (body["decision"], body["reason"]) == ("denied", reason)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"token_revoked": True}, "badge_revoked"),
+        ({"freezes": ("worker:g1",)}, "worker_frozen"),
+        ({"freezes": ("area:north",)}, "area_frozen"),
+        ({"fresh_at_ms": None}, "authority_stale"),
+    ],
+)
+def test_a_guardian_is_not_noted_on_a_badge_or_at_a_place_that_opens_nothing(changes, reason):
+    bench = ready_bench()
+    made = bench.tap(facts("g1", **changes))
+    assert (decided(made)["decision"], decided(made)["reason"], kinds(made)) == ("denied", reason, ["access.decided"])
+
+
 def test_a_guardian_of_another_permit_does_not_count():
     bench = ready_bench()
     p2 = permit("P2", guardians=("g2",))
