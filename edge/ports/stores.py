@@ -34,10 +34,13 @@ class BehindSignedError(UnusableError):
 
 @dataclass(frozen=True, slots=True)
 class BehindSigned:
-    """The journal's size at start and the larger size that the checkpoint file shows as signed."""
+    """The journal's size at start and the larger size that the checkpoint file shows as signed.
+
+    ``signed_size`` None: that file is damaged, so nobody here knows what was signed.
+    """
 
     local_size: int
-    signed_size: int
+    signed_size: int | None
 
 
 @dataclass(frozen=True, slots=True)

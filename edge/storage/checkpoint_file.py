@@ -5,14 +5,14 @@ A card that loses committed journal pages (it happens) then shows as a journal s
 
 from pathlib import Path
 
-from edge.ports.errors import StoreError
-from edge.storage.databases import KeepInPlaceError, write_durably
+from edge.ports.errors import DamagedError, StoreError
+from edge.storage.databases import write_durably
 from sync.formats.checkpoint import Checkpoint, open_checkpoint
 from sync.formats.errors import FormatError
 from sync.formats.note import MAX_NOTE_BYTES, VerifierKey
 
 
-class CheckpointDamagedError(KeepInPlaceError):
+class CheckpointDamagedError(DamagedError):
     """The second file is not what was written; the journal beside it may be sound and is left alone."""
 
 

@@ -32,10 +32,6 @@ _BUSY_TIMEOUT_S = 5.0
 _READER_BUSY_TIMEOUT_S = 1.0
 
 
-class KeepInPlaceError(DamagedError):
-    """Something beside the database is damaged; the database may be sound and is left alone."""
-
-
 _Owner = TypeVar("_Owner")
 
 Migrate = Callable[[str, Path], None]
@@ -157,17 +153,14 @@ def open_owned(
 ) -> _Owner:
     """What ``build`` makes of the owner's connection: locked, migrated, checked; a damaged file is set aside.
 
-    ``now_ms`` dates its new name. Raises DamagedError with that name (KeepInPlaceError as it is), NewerDatabaseError,
-    OwnedError, UnusableError, StoreError.
+    ``now_ms`` dates its new name. Raises DamagedError with that name, NewerDatabaseError, OwnedError, UnusableError,
+    StoreError.
     """
     file.path.parent.mkdir(parents=True, exist_ok=True)
     lock = OwnerLock(file.path)
     try:
         return _open_locked(file, migrate, lambda connection: build(connection, lock))
     except DamagedError as error:
-        if isinstance(error, KeepInPlaceError):
-            lock.release()
-            raise
         kept = set_aside(file.path, now_ms)
         lock.release()
         raise DamagedError(f"{error}; kept as {kept}: {file.if_damaged}") from error

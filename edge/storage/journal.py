@@ -14,6 +14,7 @@ from edge.core.readings import UtcMs
 from edge.ports.errors import DamagedError, RefusedError, UnusableError
 from edge.ports.stores import READ_ROWS_MAX, BehindSigned, BehindSignedError
 from edge.storage import checkpoint_file
+from edge.storage.checkpoint_file import CheckpointDamagedError
 from edge.storage.databases import (
     QUICK_CHECK_MAX_BYTES,
     Migrate,
@@ -97,7 +98,8 @@ class JournalWriter:
         """Open or create the journal. ``now_ms`` dates the name of a damaged file.
 
         Raises DamagedError naming where the damaged file was kept, NewerDatabaseError, OwnedError, StoreError.
-        ``behind`` is set, and every append and signature refused, if less is held than was signed (J4).
+        ``behind`` is set, and every append and signature refused, if less is held than was signed (J4), or nobody can
+        tell because the checkpoint file is damaged.
         """
         file = OwnedFile(
             "journal", files.database, "FULL", "send it to HQ; entry stays refused until HQ decides", check_bytes_max
@@ -156,7 +158,10 @@ class JournalWriter:
 
     def _compare_signed(self) -> tuple[str | None, BehindSigned | None]:
         """J4 and J5: what was signed must be a prefix of what is held."""
-        signed = checkpoint_file.open_note_file(self._files.checkpoint, self._log_key)
+        try:
+            signed = checkpoint_file.open_note_file(self._files.checkpoint, self._log_key)
+        except CheckpointDamagedError:
+            return None, BehindSigned(self.size, None)
         if signed is None:
             return None, BehindSigned(self.size, self._acked) if self._acked > self.size else None
         checkpoint, note = signed
@@ -167,11 +172,15 @@ class JournalWriter:
         return note, None
 
     def _refuse_if_behind(self) -> None:
-        if self.behind is not None:
-            raise BehindSignedError(
-                f"{self._path}: holds {self.behind.local_size} entries, {self.behind.signed_size} were signed:"
-                " fetch the missing ones from HQ's mirror or enrol a new epoch"
-            )
+        if self.behind is None:
+            return
+        held, signed = self.behind.local_size, self.behind.signed_size
+        if signed is None:
+            raise BehindSignedError(f"{self._files.checkpoint}: damaged: restore it from HQ's mirror")
+        raise BehindSignedError(
+            f"{self._path}: holds {held} entries, {signed} were signed: fetch the missing ones from HQ's mirror or"
+            " enrol a new epoch"
+        )
 
     # ---- appending --------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from edge.ports.errors import DamagedError, PermitgateError
 from edge.ports.stores import READ_ROWS_MAX, Cosigned
-from edge.storage.checkpoint_file import open_note_file
+from edge.storage.checkpoint_file import CheckpointDamagedError, open_note_file
 from edge.storage.journal_reader import EntryRow, JournalReader
 from edge.storage.leaves import read_leaf
 from sync.formats.checkpoint import Checkpoint, open_checkpoint, parse
@@ -152,7 +152,10 @@ def _check_sizes(walk: _Walk, signed: Checkpoint | None, cosigned: _Coming) -> N
 def _signed(walk: _Walk, checkpoint_path: Path | None) -> Checkpoint | None:
     if checkpoint_path is None or walk.log_key is None:
         return None
-    found = open_note_file(checkpoint_path, walk.log_key)
+    try:
+        found = open_note_file(checkpoint_path, walk.log_key)
+    except CheckpointDamagedError as error:
+        _found(None, str(error), f"检查点文件损坏：{checkpoint_path}")
     return None if found is None else found[0]
 
 

@@ -13,7 +13,6 @@ from storages import KEYS, LOG, MIRROR, NOW_MS, ORIGIN, STRANGER, cosigned, entr
 from edge.core.entries import BlobReference
 from edge.ports.errors import DamagedError, RefusedError, StoreError, UnusableError
 from edge.ports.stores import BehindSigned, BehindSignedError, DiskFullError, NewerDatabaseError, OwnedError
-from edge.storage.checkpoint_file import CheckpointDamagedError
 from edge.storage.databases import schema_version
 from edge.storage.journal import JournalKeys, JournalWriter
 from edge.storage.journal_reader import JournalReader, Search
@@ -252,12 +251,22 @@ def test_a_journal_with_another_past_than_the_signed_one_is_set_aside(tmp_path: 
     assert not (tmp_path / "journal.db").exists()
 
 
-def test_a_damaged_checkpoint_file_is_named_and_the_journal_stays(tmp_path: Path) -> None:
-    open_journal(tmp_path).close()
+def test_with_a_damaged_checkpoint_file_nobody_knows_what_was_signed(tmp_path: Path) -> None:
+    writer = open_journal(tmp_path)
+    writer.append(entries(0, 3))
+    note = writer.sign_checkpoint()
+    writer.close()
     (tmp_path / "checkpoint").write_text("not a note")
-    with pytest.raises(CheckpointDamagedError, match="checkpoint: damaged"):
-        open_journal(tmp_path)
-    assert (tmp_path / "journal.db").exists()
+    writer = open_journal(tmp_path)
+    assert writer.behind == BehindSigned(3, None)
+    for refused in (lambda: writer.append([entry(3)]), writer.sign_checkpoint):
+        with pytest.raises(BehindSignedError, match="checkpoint: damaged"):
+            refused()
+    writer.close()
+    (tmp_path / "checkpoint").write_text(note)
+    writer = open_journal(tmp_path)
+    assert writer.append([entry(3)]) == 4
+    writer.close()
 
 
 def test_j5_all_signed_checkpoints_are_consistent(journal: JournalWriter, reader: JournalReader) -> None:

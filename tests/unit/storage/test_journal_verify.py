@@ -146,6 +146,14 @@ def test_a_checkpoint_over_more_than_is_held_names_the_first_missing(sealed: Pat
     assert report.finding.seq == SIZE
 
 
+def test_a_damaged_checkpoint_file_is_a_finding_of_no_entry(sealed: Path, tmp_path: Path) -> None:
+    copy(sealed / "journal.db", tmp_path / "journal.db")
+    (tmp_path / "checkpoint").write_bytes(b"\xff")
+    report = verify(tmp_path)
+    assert report.finding is not None
+    assert report.finding.seq is None
+
+
 def test_what_is_no_journal_is_a_finding_and_not_an_exception(tmp_path: Path) -> None:
     assert not verify_journal(tmp_path / "absent.db").ok
     (tmp_path / "garbage.db").write_bytes(b"garbage" * 1000)
