@@ -52,6 +52,9 @@ KINDS: Mapping[str, Words] = {
     "reader.lost": Words("读卡器失联", "a reader was lost"),
     "telemetry.gap": Words("部分读数未保存", "readings were not kept"),
     "telemetry.sealed": Words("一批原始读数已封存", "a batch of raw readings was sealed"),
+    "telemetry.thinned": Words(
+        "已清理较早读数的副本，封存文件保留", "old readings were thinned, their sealed files stay"
+    ),
 }
 """Every kind of entry that this version writes."""
 

@@ -3,7 +3,7 @@
     manifest.json               permit, log, members with size and SHA-256, blobs withheld: all of it recomputable
     policy.txt                  C2SP tlog-policy: the logs' keys, HQ's cosigners, the quorum
     root.json                   TUF roots 1..k: who HQ's keys were
-    entries/<idx>.json          leaf bytes of every entry of the permit, and of `authority.applied` entries before them
+    entries/<idx>.json          leaf bytes of every entry of the permit, and of the entries that those rest on
     chain.json                  [[n, idx, hex h_n], ...]
     proofs/<idx>.tlog-proof     inclusion of each entry, all under one cosigned checkpoint
     blobs/<sha256>              files that entries name (or absent: "withheld")
@@ -40,6 +40,9 @@ APPLIED_KIND = "authority.applied"
 MANIFEST, POLICY, ROOTS, CHAIN = "manifest.json", "policy.txt", "root.json", "chain.json"
 AUTHORITY_HEAD = "authority/checkpoint"
 
+GROUND_KINDS = frozenset({APPLIED_KIND, "guardian.present", "telemetry.sealed"})
+"""Kinds of entries of no permit that a permit's story rests on: HQ's marks, guardians, raw readings as files."""
+
 _PLACES = (
     (re.compile(r"manifest\.json"), 0),
     (re.compile(r"policy\.txt"), 1),
@@ -66,7 +69,7 @@ class ProvenEntry:
 class PackContents:
     """What goes into a pack. Checkpoints are whole signed notes with their cosignatures.
 
-    `entries` are those of one permit, in order, and the `authority.applied` entries that bracket them in time.
+    `entries` are those of one permit, in order, and entries of `GROUND_KINDS` that they rest on.
     `roots` are TUF root documents 1..k as bytes; `blobs` are by lower-case hexadecimal SHA-256.
     """
 
@@ -136,10 +139,10 @@ def read_story(members: Mapping[str, bytes]) -> Story:
         leaf: Mapping[str, Any] = _leaf(index, data)
         if leaf.get("pid") is not None:
             leaves[index] = leaf
-        elif leaf.get("typ") == APPLIED_KIND:
+        elif leaf.get("typ") in GROUND_KINDS:
             others[index] = leaf
         else:
-            raise FormatError(f"neither of a permit nor {APPLIED_KIND}", f"entries/{index}.json")
+            raise FormatError(f"neither of a permit nor {', '.join(sorted(GROUND_KINDS))}", f"entries/{index}.json")
     if not leaves:
         raise FormatError("no entry of a permit", "entries")
     first = next(iter(leaves.values()))

@@ -14,6 +14,7 @@ from sync.formats import canonical, checkpoint, note, tlog_policy, tuf_root
 from sync.formats.errors import FormatError
 from sync.formats.merkle import leaf_hash, verify_inclusion
 from sync.formats.pack import (
+    APPLIED_KIND,
     AUTHORITY_HEAD,
     CHAIN,
     CLOSING_KIND,
@@ -315,7 +316,7 @@ def _record(data: bytes, place: str) -> Mapping[str, Any]:
 
 
 def _mark(leaf: Mapping[str, Any]) -> int | None:
-    body = leaf.get("body")
+    body = leaf.get("body") if leaf.get("typ") == APPLIED_KIND else None
     mark = body.get("fresh_ms") if isinstance(body, dict) else None
     return mark if type(mark) is int else None
 

@@ -1,0 +1,124 @@
+"""What is shown to people is documented, and the documents say what the code does.
+
+``python tests/unit/test_documentation.py`` writes ``edge/REASONS.md`` anew from the code.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from edge.__main__ import main
+from edge.app.entry_words import KINDS
+from edge.core.doors import Effect
+from edge.core.reasons import WORDS, Reason, Words
+from edge.runtime.requests import ACT_WORDS
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "edge" / "REASONS.md"
+
+_HEAD = """# Reasons and entries
+
+Codes are stable: scripts, HQ and inspectors rely on them. None is ever renamed or used for something else.
+This page is written from the code (`edge/core/reasons.py`, `edge/app/entry_words.py`); a test keeps it true.
+"""
+_REASONS = """
+## Reasons at the door
+
+In deny-first order: of all reasons that fail, the first one in this table is shown; the journal holds every one.
+"""
+_ACTS = """
+## Answers to a person's act
+
+What `permitgate permit confirm|retest|release` says besides the reasons above.
+"""
+_ENTRIES = """
+## Kinds of journal entries
+"""
+
+_PREFIXES = sorted({kind.partition(".")[0] for kind in KINDS})
+_KIND = re.compile(rf"(?:{'|'.join(_PREFIXES)})\.[a-z_]+")
+# What begins as a kind of entry does, and is none: file and record names.
+_NO_KINDS = {"authority.db", "journal.db", "telemetry.db", "log.key", "log.pruned", "hq.example"}
+
+
+def _table(rows: list[tuple[str, str, str]]) -> str:
+    return "\n".join(["| code | zh | en |", "|---|---|---|", *(f"| `{a}` | {b} | {c} |" for a, b, c in rows)]) + "\n"
+
+
+def _rows(words: dict[str, Words]) -> list[tuple[str, str, str]]:
+    return [(code, each.zh, each.en) for code, each in words.items()]
+
+
+def page() -> str:
+    """The whole of edge/REASONS.md."""
+    reasons = _table(_rows({reason.value: WORDS[reason] for reason in Reason}))
+    acts = _table([(code, zh, en) for code, (zh, en) in sorted(ACT_WORDS.items())])
+    kinds = _table(_rows(dict(sorted(KINDS.items()))))
+    return f"{_HEAD}{_REASONS}\n{reasons}{_ACTS}\n{acts}{_ENTRIES}\n{kinds}"
+
+
+def test_every_reason_and_kind_of_entry_is_on_its_page_in_both_languages() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python tests/unit/test_documentation.py"
+
+
+def _literals() -> Iterator[tuple[str, str]]:
+    """(file, text) of every literal in the code that authors entries."""
+    for folder in ("core", "runtime", "app"):
+        for path in sorted((ROOT / "edge" / folder).glob("*.py")):
+            if path.name == "entry_words.py":
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield path.name, node.value
+
+
+def test_every_kind_that_the_code_names_has_words() -> None:
+    unknown = {
+        (file, text)
+        for file, text in _literals()
+        if _KIND.fullmatch(text) and text not in KINDS and text not in _NO_KINDS
+    }
+    assert not unknown
+
+
+def test_every_kind_with_words_is_one_that_the_code_writes() -> None:
+    written = {text for _, text in _literals()}
+    written |= {f"door.{effect.value}" for effect in Effect}
+    written |= {"reader.lost", "reader.back", "link.up", "link.down"}
+    assert set(KINDS) <= written
+
+
+def _commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _commands(inner, (*path, name))
+
+
+COMMANDS = dict(_commands(main))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_and_each_of_its_options(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    shown = CliRunner().invoke(main, [*path, "--help"])
+    assert shown.exit_code == 0
+    assert command.help
+    unexplained = [
+        each.name for each in command.params if isinstance(each, click.Option) and not each.help and not each.hidden
+    ]
+    assert not unexplained
+
+
+def test_an_unknown_command_or_option_is_a_usage_error() -> None:
+    assert CliRunner().invoke(main, ["no-such-command"]).exit_code == 2
+    assert CliRunner().invoke(main, ["journal", "verify", "--no-such-option"]).exit_code == 2
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
