@@ -28,7 +28,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """A row as it is stored, with what lies beside it."""
+    """A row as it is stored, with what lies beside it; ``hashes`` are the nodes that the entry completed."""
 
     seq: int
     kind: str
@@ -36,6 +36,7 @@ class EntryRow:
     wall_ms: int | None
     leaf: bytes
     evidence: bytes | None
+    hashes: bytes | None
 
 
 class JournalReader:
@@ -83,6 +84,11 @@ class JournalReader:
         """Hash of a full subtree. Raises RefusedError for one that is not complete."""
         return self._node(level, index)
 
+    def completed(self, seq: int) -> bytes | None:
+        """Hashes of the nodes that an entry completed, its own first, one after the other; None: not held."""
+        row = self._row("SELECT hashes FROM node WHERE leaf = ?", seq)
+        return None if row is None else row[0]
+
     def leaf(self, seq: int) -> bytes:
         """Raw bytes of one entry. Raises RefusedError if it is not held."""
         row = self._row("SELECT leaf FROM entry WHERE seq = ?", seq)
@@ -105,8 +111,9 @@ class JournalReader:
     def rows(self, start: int, limit: int = READ_ROWS_MAX) -> tuple[EntryRow, ...]:
         """Rows from ``start`` with their evidence, at most 256, as stored: nothing is judged."""
         rows = self._rows(
-            "SELECT e.seq, e.kind, e.permit, e.wall_ms, e.leaf, v.data"
-            " FROM entry e LEFT JOIN evidence v ON v.seq = e.seq WHERE e.seq >= ? ORDER BY e.seq LIMIT ?",
+            "SELECT e.seq, e.kind, e.permit, e.wall_ms, e.leaf, v.data, n.hashes"
+            " FROM entry e LEFT JOIN evidence v ON v.seq = e.seq LEFT JOIN node n ON n.leaf = e.seq"
+            " WHERE e.seq >= ? ORDER BY e.seq LIMIT ?",
             start,
             min(limit, READ_ROWS_MAX),
         )

@@ -17,7 +17,7 @@ from edge.storage.leaves import read_leaf
 from sync.formats.checkpoint import Checkpoint, open_checkpoint, parse
 from sync.formats.cosignature import verify_cosignature
 from sync.formats.errors import FormatError
-from sync.formats.merkle import EMPTY, EMPTY_ROOT, Frontier, leaf_hash
+from sync.formats.merkle import EMPTY, EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hash
 from sync.formats.note import VerifierKey, split_note
 from sync.formats.permit_chain import chain_link, chain_start
 
@@ -192,16 +192,15 @@ def _page(reader: JournalReader, start: int) -> tuple[EntryRow, ...]:
 def _take(walk: _Walk, row: EntryRow | None) -> None:
     """Judge the next entry and extend the tree by it."""
     seq = walk.frontier.size
-    stored = walk.reader.node(0, seq)
-    hashed = stored if row is None else leaf_hash(row.leaf)
-    if hashed != stored:
+    stored = walk.reader.completed(seq) if row is None else row.hashes
+    hashed = (stored or b"")[:HASH_BYTES] if row is None else leaf_hash(row.leaf)
+    if stored is None or stored[:HASH_BYTES] != hashed:
         _found(seq, f"entry {seq} is not what was written", f"第 {seq} 条与写入时不符")
     if row is not None:
         _check_leaf(walk, row, hashed)
     frontier, nodes = walk.frontier.append(hashed)
-    for level, index, node in nodes[1:]:
-        if walk.reader.node(level, index) != node:
-            _found(seq, f"node {level}/{index}, completed by entry {seq}, was altered", f"第 {seq} 条的节点被改动")
+    if stored != b"".join(node for _, _, node in nodes):
+        _found(seq, f"a node that entry {seq} completed was altered", f"第 {seq} 条的节点被改动")
     walk.frontier = frontier
 
 
