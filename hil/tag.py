@@ -64,6 +64,7 @@ class Type4Card:
         self.reset()
 
     def reset(self) -> None:
+        """Selected anew: no application, no file, no command half sent."""
         self._file = b""
         self._in_application = False
         self._command = b""
@@ -72,6 +73,7 @@ class Type4Card:
         self._frame_bytes = 256
 
     def answer(self, frame: bytes) -> bytes | None:
+        """The answer to one ISO-DEP block (ISO/IEC 14443-4), None: the tag says nothing."""
         head = frame[0]
         if head == 0xE0 and len(frame) == 2:
             return self._select(frame[1])
@@ -164,6 +166,7 @@ class Type2Card:
         """Nothing is kept between selections."""
 
     def answer(self, frame: bytes) -> bytes | None:
+        """The answer to one command of NFC Forum Type 2 (READ, FAST_READ, GET_VERSION), None: the tag says nothing."""
         match frame[0], len(frame):
             case 0x30, 2:
                 return self._read(frame[1])

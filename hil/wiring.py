@@ -296,13 +296,16 @@ class Wiring:
             while True:
                 connection, _ = self._server.accept()
                 connection.settimeout(_SEND_S)
-                thread = Thread(target=self._serve, args=(connection,), name="wiring-gateway", daemon=True)
-                with self._changed:
-                    if self._closed or len(self._connections) >= _CONNECTIONS_MAX:
-                        connection.close()
-                        continue
-                    self._connections[connection] = thread
-                    thread.start()
+                self._admit(connection)
+
+    def _admit(self, connection: socket.socket) -> None:
+        thread = Thread(target=self._serve, args=(connection,), name="wiring-gateway", daemon=True)
+        with self._changed:
+            if self._closed or len(self._connections) >= _CONNECTIONS_MAX:
+                connection.close()
+                return
+            self._connections[connection] = thread
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         """One gateway, until it hangs up or talks nonsense; then its pins float."""

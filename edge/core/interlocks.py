@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from edge.core.readings import BlockRead, MonotonicMs, Quality
 from edge.core.reasons import Reason
-from edge.core.rules import Channel, Interlock, RulePack, applies_to_gas, good_steps, limit_in_unit
+from edge.core.rules import Channel, Interlock, Rule, RulePack, applies_to_gas, good_steps, limit_in_unit
 
 _UNSAFE = {
     Quality.STALE: Reason.READING_STALE,
@@ -211,36 +211,34 @@ def bind(packs: tuple[RulePack, ...], permit_type: str, channels: tuple[Channel,
     """
     interlocks: list[Interlock] = []
     missing: set[str] = set()
-    for pack in packs:
-        for rule in pack.rules:
-            if permit_type not in rule.permit_types:
-                continue
-            fitted = [channel for channel in channels if channel.quantity == rule.quantity]
-            if not fitted and not rule.where_fitted:
-                missing.add(rule.quantity)
-            for channel in fitted:
-                if applies_to_gas(rule, channel, pack.gases):
-                    limit = limit_in_unit(rule, channel, pack.gases)
-                    lowest, highest = good_steps(rule, limit, channel.resolution)
-                    wind = channel.quantity == "wind_speed"
-                    interlocks.append(
-                        Interlock(
-                            interlock=f"{pack.pack}/{rule.rule}@{channel.name}",
-                            rule=f"{pack.pack}/{rule.rule}",
-                            clause=rule.clause,
-                            device=channel.device,
-                            channel=channel.channel,
-                            unit=channel.unit,
-                            resolution=channel.resolution,
-                            lowest_good=lowest,
-                            highest_good=highest,
-                            code=rule.code,
-                            window_ms=timing.gust_window_ms if wind else 0,
-                            settle_ms=0 if wind else timing.settle_ms,
-                            stale_ms=timing.stale_ms,
-                        )
-                    )
+    rules = [(pack, rule) for pack in packs for rule in pack.rules if permit_type in rule.permit_types]
+    for pack, rule in rules:
+        fitted = [channel for channel in channels if channel.quantity == rule.quantity]
+        if not fitted and not rule.where_fitted:
+            missing.add(rule.quantity)
+        judged = [channel for channel in fitted if applies_to_gas(rule, channel, pack.gases)]
+        interlocks.extend(_interlock(pack, rule, channel, timing) for channel in judged)
     return Demands(tuple(interlocks), tuple(sorted(missing)))
+
+
+def _interlock(pack: RulePack, rule: Rule, channel: Channel, timing: "Timing") -> Interlock:
+    lowest, highest = good_steps(rule, limit_in_unit(rule, channel, pack.gases), channel.resolution)
+    wind = channel.quantity == "wind_speed"
+    return Interlock(
+        interlock=f"{pack.pack}/{rule.rule}@{channel.name}",
+        rule=f"{pack.pack}/{rule.rule}",
+        clause=rule.clause,
+        device=channel.device,
+        channel=channel.channel,
+        unit=channel.unit,
+        resolution=channel.resolution,
+        lowest_good=lowest,
+        highest_good=highest,
+        code=rule.code,
+        window_ms=timing.gust_window_ms if wind else 0,
+        settle_ms=0 if wind else timing.settle_ms,
+        stale_ms=timing.stale_ms,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,9 +218,8 @@ class ChildProcess:
         try:
             while data := os.read(descriptor, _READ_BYTES):
                 run.heard_at = self._clock()
-                for message in reader.feed(data):
-                    if message.get("k") != BEAT:
-                        self._on_message(message)
+                for message in (each for each in reader.feed(data) if each.get("k") != BEAT):
+                    self._on_message(message)
             run.ended_at = self._clock()
         except FrameError as error:
             run.broken = str(error)
