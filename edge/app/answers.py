@@ -1,5 +1,6 @@
 """How commands answer: words for people, JSON for machines, exit codes that scripts rely on."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -96,5 +97,9 @@ class Commands(click.Group):
         """Run the command; errors of ours and of the machine are said, not shown as tracebacks."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output has seen enough (`| head`). Nothing more can be said to them.
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - must stay open until the interpreter ends
+            sys.exit(OK)
         except (PermitgateError, FormatError, Refusal, OSError) as error:
             fail(error)
