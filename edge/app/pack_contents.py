@@ -120,18 +120,7 @@ def _grounds(
     before = {marks[place - 1] for seq, _ in story.own if (place := bisect_left(marks, seq))}
     batches = _batches(journal, config, story, _areas(authority, permit_id, story))
     kept = batches[:BATCHES_MAX]
-    return {*before, *_guardians(journal, permit_id, story), *kept}, len(batches) - len(kept)
-
-
-def _guardians(journal: JournalReader, permit_id: str, story: _Story) -> list[int]:
-    """Every recorded presence of a guardian for this permit up to its last entry."""
-    found = []
-    for seq, data in entries_of(journal, Search(kind="guardian.present")):
-        if seq > story.last:
-            break
-        if permit_id in read_entry(seq, data)["body"].get("permits", ()):
-            found.append(seq)
-    return found
+    return {*before, *kept}, len(batches) - len(kept)
 
 
 def _areas(authority: AuthorityReader, permit_id: str, story: _Story) -> set[str]:
