@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
+
+# The default renders tracebacks with every local value, which takes a second for one of our states.
+structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
 
 settings.register_profile("permitgate", deadline=None, print_blob=True)
 settings.load_profile("permitgate")
