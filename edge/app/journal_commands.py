@@ -19,7 +19,7 @@ from edge.app.tiles_export import export_tiles, newest_head
 from edge.app.wording import LANGUAGES, Language, instant, printable
 from edge.config import load
 from edge.config_table import did_you_mean
-from edge.ports.errors import ConfigurationError, StoreError
+from edge.ports.errors import ConfigurationError, DamagedError, StoreError
 from edge.storage.journal_reader import JournalReader, Search
 from edge.storage.journal_verify import VerifyReport, verify_journal
 from sync.formats.merkle import leaf_hash
@@ -193,7 +193,10 @@ def why(config_path: Path, entry: int, json_to: str | None) -> None:
         evidence = reader.evidence(entry)
         following = _following(reader, leaf)
         after_ms, before_ms = _bracket(reader, entry)
-    words: dict[Language, list[str]] = {language: _words(leaf, evidence, language) for language in LANGUAGES}
+    try:
+        words: dict[Language, list[str]] = {language: _words(leaf, evidence, language) for language in LANGUAGES}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedError(f"entry {entry} is damaged ({error!r}): run `permitgate journal verify`") from None
     for seq, kind in following:
         words["en"].append(f"  then entry {seq}: {kind}, {KINDS[kind].en}")
         words["zh"].append(f"  随后第 {seq} 条：{kind}，{KINDS[kind].zh}")

@@ -72,7 +72,10 @@ def gather(config: Config, permit_id: str) -> Gathered:
         closing(AuthorityReader(config.gateway.data_dir / "authority.db")) as authority,
     ):
         story = _story(journal, permit_id)
-        grounds, left_out = _grounds(journal, authority, config, (permit_id, story))
+        try:
+            grounds, left_out = _grounds(journal, authority, config, (permit_id, story))
+        except (KeyError, TypeError) as error:
+            raise DamagedError(f"the journal is damaged ({error!r}): run `permitgate journal verify`") from None
         wanted = sorted({*(seq for seq, _ in story.own), *grounds})
         head = journal.cosigned_after(wanted[-1], 1)[0]
         entries = tuple(_proven(journal, seq, head.size) for seq in wanted)

@@ -257,6 +257,26 @@ def test_other_entries_are_told_in_words(kept: Gateway) -> None:
         assert run(kept, "journal", "why", str(seq)).exit_code == 0
 
 
+def test_an_erased_decision_is_told_from_the_entry_alone_and_a_damaged_one_in_words(tmp_path: Path) -> None:
+    gateway = build_gateway(tmp_path)
+    seq = gateway.entries["granted"]
+    leaf = stored(gateway, "leaf", "entry", seq)
+    erase = ("UPDATE evidence SET data = NULL WHERE seq = ?", (seq,))
+    shutil.copy(tampered_copy(gateway, tmp_path, erase), gateway.data / "journal.db")
+    _, found = answer(gateway, "journal", "why", str(seq))
+    english = "\n".join(found["words"]["en"])
+    assert "its question was erased" in english
+    assert "GRANTED" in english
+    assert "3.0 %LEL" in english
+    assert found["replay"] is None
+    changed = leaf.replace(b'"decision":"granted"', b'"decision":"grbnted"')
+    damage = ("UPDATE entry SET leaf = ? WHERE seq = ?", (changed, seq))
+    shutil.copy(tampered_copy(gateway, tmp_path, damage), gateway.data / "journal.db")
+    result = run(gateway, "journal", "why", str(seq))
+    assert result.exit_code == 3
+    assert f"entry {seq} is damaged" in result.output
+
+
 def test_an_entry_that_is_not_there_is_refused_in_words(kept: Gateway) -> None:
     result = run(kept, "journal", "why", "999")
     assert result.exit_code == 3
