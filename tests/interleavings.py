@@ -107,6 +107,7 @@ class Books:
     granted: dict = field(default_factory=dict)
     releases: dict = field(default_factory=dict)
     open: set = field(default_factory=set)
+    closed: set = field(default_factory=set)
     failing: bool = False
 
     def copy(self) -> "Books":
@@ -221,7 +222,7 @@ class Interleaving:
     def run(self) -> dict[str, int]:
         """Play it. Returns how often what happened."""
         pick, actions, weights = self.random.choices, *_table()
-        for action in pick(actions, cum_weights=weights, k=self.random.randint(4, 13)):
+        for action in pick(actions, cum_weights=weights, k=self.random.randint(3, 10)):
             self.bench.now_ms += self.random.choice(_PAUSES_MS)
             self._late_timers()
             action(self)
@@ -238,6 +239,7 @@ class Interleaving:
             utc_ms - self.doubt_ms, utc_ms + self.doubt_ms if self.clock_trusted else None, ClockSource.HQ
         )
         through = bench.state.recorded
+        self.state_before = bench.state
         first = bench.state.durable.next_entry
         made = bench.go(message)
         self._note_before(message)
@@ -281,6 +283,7 @@ class Interleaving:
                     books.permits = {}
                 for each in message.permits:
                     books.permits[each.permit] = each
+                books.closed -= {each.permit for each in message.permits if each.status in (0, 1, 2, 6)}
             case Recorded() | RecordFailed():
                 books.failing = isinstance(message, RecordFailed)
             case DoorMoved(door, DoorInput.CONTACT, active):
@@ -301,6 +304,8 @@ class Interleaving:
                 )
             case DoorMoved(_, DoorInput.REX, True):
                 self._expect(any(isinstance(each, ReleaseExit) for each in made.commands), "a button was not released")
+            case DoorMoved(door, DoorInput.FIRE, True) if door not in self.state_before.fire:
+                self._expect(any(isinstance(each, ReleaseExit) for each in made.commands), "fire did not release")
             case BlockRead():
                 self._tripped_at_once(message, made)
             case AuthorityApplied() | Tapped():
@@ -316,6 +321,9 @@ class Interleaving:
 
     def _keep(self, entry: Entry, message: Input) -> None:
         books, body = self.books, entry.body
+        if not (isinstance(message, Tapped) and message.facts.authority_size > books.size):
+            reopened = entry.permit in books.closed and entry.kind != "permit.begun"
+            self._expect(not reopened, f"{entry.kind} follows the closing of {entry.permit}")
         match entry.kind:
             case "access.decided" if body["decision"] == "granted":
                 self._expect(not books.failing, "granted while the journal fails")
@@ -330,7 +338,9 @@ class Interleaving:
                     books.guardians[permit_id] = (body["worker"], self.bench.now_ms, self.bench.boot_id)
             case "permit.begun":
                 books.running.add(entry.permit)
+                books.closed.discard(entry.permit)
             case "permit.closed":
+                books.closed.add(entry.permit)
                 books.running.discard(entry.permit)
                 books.trips.pop(entry.permit, None)
             case "permit.tripped":
@@ -588,7 +598,7 @@ class Interleaving:
         }
         books.freezes = {each.freeze: each.scope for each in durable.freezes.standing.values()}
         books.released = set(durable.freezes.released)
-        books.permits = {}
+        books.permits, books.closed = {}, set()
         self.tell(Started("crash", "0.1", ()))
         cache = self.cache
         freezes = tuple(Freeze(name, scope, "hq", "inspection") for name, scope in cache.freezes.items())

@@ -20,8 +20,7 @@ STATUS_ISSUED = 1
 STATUS_WORKING = 2
 STATUS_SUSPENDED = 6
 IN_FORCE = frozenset({STATUS_ISSUED, STATUS_WORKING})
-ENDED = frozenset({3, 4, 5})
-"""Accepted, void, withdrawn: nothing more is written into such a permit's chain."""
+_ENDED = frozenset({3, 4, 5})
 
 
 class Outcome(Enum):
@@ -169,9 +168,14 @@ def _nowhere(question: Question, common: tuple[Failing, ...], authentic: bool) -
     if not question.permits:
         return _answer(question, (*common, Failing(Reason.PERMIT_UNKNOWN, None, None)), (), ())
     failing = (*common, Failing(Reason.WRONG_AREA, None, question.area))
-    standing = (each for each in question.permits if not each.frozen and each.permit.status not in ENDED)
+    standing = (each for each in question.permits if not each.frozen and not ended(each.permit))
     freeze = tuple(each.permit.permit for each in standing if authentic)
     return _answer(question, failing, freeze, ())
+
+
+def ended(permit: Permit) -> bool:
+    """Accepted, void, withdrawn or revoked: nothing more is written into such a permit's chain."""
+    return permit.revoked or permit.status in _ENDED
 
 
 def _authentic(question: Question) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from edge.core import codec
-from edge.core.decision import ENDED, Decision, Limits, Outcome, PermitSlice, Question, decide
+from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide, ended
 from edge.core.doors import Event, Passage, Phase
 from edge.core.entries import Json
 from edge.core.facts import Facts, Permit, Side, Tap
@@ -149,7 +149,7 @@ def _author(turn: Turn, question: Question, decision: Decision) -> int:
         "question": sha256(evidence).hexdigest(),
     }
     named = (each.permit for each in question.permits)
-    permit = decision.permit or next((each.permit for each in named if each.status not in ENDED), None)
+    permit = decision.permit or next((each.permit for each in named if not ended(each)), None)
     return turn.author("access.decided", body, permit=permit, cause=question.tap.tap_id, evidence=evidence)
 
 

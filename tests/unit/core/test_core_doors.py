@@ -218,6 +218,19 @@ def test_fire_refuses_entry_at_every_door_and_suppresses_false_alarms():
     assert decided(bench.tap(facts()))["decision"] == "granted"
 
 
+def test_the_exit_stays_released_while_fire_is_signalled():
+    bench = ready_bench()
+    made = bench.go(DoorMoved("d1", DoorInput.FIRE, True))
+    for _ in range(3):
+        (release,) = commands(made, ReleaseExit)
+        (due,) = [each for each in commands(made, SetTimer) if each.timer is Timer.FIRE]
+        assert bench.now_ms < due.due_ms < release.until_ms, "said again before it ends"
+        bench.now_ms = due.due_ms
+        made = bench.go(TimerDue(Timer.FIRE, "d1"))
+    bench.go(DoorMoved("d1", DoorInput.FIRE, False))
+    assert bench.go(TimerDue(Timer.FIRE, "d1")).commands == ()
+
+
 @pytest.mark.parametrize("phase", Phase, ids=lambda each: each.value)
 def test_the_exit_button_releases_at_once_in_every_phase(phase):
     bench = ready_bench()

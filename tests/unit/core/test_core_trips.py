@@ -255,6 +255,20 @@ def test_closing_ends_the_trip_and_the_siren():
     assert bench.state.watched == {}
 
 
+@pytest.mark.parametrize("taken_back", [{"status": 3}, {"status": 4}, {"status": 5}, {"revoked": True}])
+def test_nothing_is_written_into_the_chain_of_a_closed_permit(taken_back):
+    bench = ready_bench()
+    bench.tap(facts())
+    bench.record()
+    bench.tap(facts("w2"))
+    bench.authority(permit(**taken_back), size=6)
+    assert [entry.kind for entry in bench.entries if entry.permit][-1] == "permit.closed"
+    told = facts(permits=[permit(**taken_back)], authority_size=6)
+    later = [*bench.record().entries, *bench.tap(told).entries, *bench.tap(told, door="d3").entries]
+    assert [entry.kind for entry in later] == ["access.withdrawn", "access.decided", "access.decided"]
+    assert {entry.permit for entry in later} == {None}
+
+
 def test_a_trip_outlives_a_restart():
     bench = Bench(durable=_tripped().state.durable).start()
     made = bench.authority(permit())
