@@ -86,8 +86,17 @@ def write_json(result: Mapping[str, Any], json_to: str | None) -> None:
 
 def fail(error: Exception) -> NoReturn:
     """Say an error of ours and end with the code that fits it; never a traceback."""
-    click.echo(str(error), err=True)
+    click.echo(_in_words(error), err=True)
     sys.exit(USAGE if isinstance(error, ConfigurationError) else COULD_NOT)
+
+
+def _in_words(error: Exception) -> str:
+    """The machine's errors name their file; ours are words already."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return str(error)
+    return (
+        f"{error.filename}: {error.strerror}: check that it may be read and written here, and nothing is in its place"
+    )
 
 
 class Commands(click.Group):

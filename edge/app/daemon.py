@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from edge.app.daemon_parts import Memory, Stores, open_stores, status_parts
+from edge.app.daemon_parts import Memory, Stores, file_identity, open_stores, status_parts
 from edge.app.housekeeping import build_housekeeping
 from edge.app.site_plan import build_site
 from edge.app.wiring import build_buses, outputs_setup, reader_places
@@ -77,6 +77,7 @@ class Daemon:
         self._stop = stop
         self._threads: list[Thread] = []
         self._fatal: Exception | None = None
+        self._journal_error: str | None = None
         self._clocks = Clocks(
             system_clock.boot_id(),
             system_clock.monotonic_ms,
@@ -102,6 +103,7 @@ class Daemon:
         self.timekeeper = Timekeeper(self._clocks, self._config.clock.drift_ppm, floor_ms, self._stores.keep_floor)
 
     def _build_doors(self) -> None:
+        self._unmoved_doors: set[str] = set()
         events = ActuatorsEvents(self._on_input, self._on_done, self._on_fault, self._on_actuators_lost)
         self.actuators = Actuators(outputs_setup(self._config), system_clock.monotonic_ms, events)
         self.outputs = DoorOutputs(self.actuators, system_clock.monotonic_ms)
@@ -131,7 +133,10 @@ class Daemon:
     def _build_readers(self) -> None:
         areas = {door.id: door.area for door in self._config.doors}
         self.gatherer = Gatherer(
-            lambda: AuthorityReader(self._stores.authority_path), areas.__getitem__, self.inbox.post
+            lambda: AuthorityReader(self._stores.authority_path),
+            areas.__getitem__,
+            self.inbox.post,
+            lambda: file_identity(self._stores.authority_path),
         )
         self.loop.gather = self.gatherer.again
         events = ReaderEvents(
@@ -207,13 +212,19 @@ class Daemon:
 
     def _on_recorded(self, through: int) -> None:
         self.durable = through
+        if self._journal_error is not None:
+            self._journal_error = None
+            _log.info("journal_works_again", through=through)
         self._post(Recorded(through))
 
     def _on_acknowledged(self, size: int) -> None:
         self.acked = size
 
     def _on_record_failed(self, from_entry: int, error: str) -> None:
-        _log.error("journal_failed", from_entry=from_entry, error=error)
+        # The same bytes are tried again and again: said once, and once more when the reason changes or it heals.
+        if error != self._journal_error:
+            self._journal_error = error
+            _log.error("journal_failed", from_entry=from_entry, error=error)
         self._post(RecordFailed(from_entry, error))
 
     def _on_block(self, block: BlockRead) -> None:
@@ -221,7 +232,12 @@ class Daemon:
         self.telemetry.offer(block)
 
     def _on_input(self, door: str, line: str, active: bool, at: MonotonicMs) -> None:
-        self.inbox.post(DoorMoved(door, DoorInput(line), active))
+        moved = DoorInput(line)
+        if moved is DoorInput.CONTACT and door in self._unmoved_doors:
+            # Each line is told once after every start of the actuators: they can move this door again.
+            self._unmoved_doors.discard(door)
+            self.inbox.post(DoorFaulted(door, None, active))
+        self.inbox.post(DoorMoved(door, moved, active))
 
     def _on_done(self, door: str, what: str, entry: int | None, at: MonotonicMs) -> None:
         _log.info("lock_driven", door=door, what=what, entry=entry, at_ms=at)
@@ -234,7 +250,11 @@ class Daemon:
         self.inbox.post(DoorFaulted(door, what if active else None, open_now))
 
     def _on_actuators_lost(self, why: str) -> None:
+        """Nobody moves a lock now: whoever taps is told so instead of being shown a green that opens nothing."""
         self._post(Noticed("actuators.lost", "actuators", why[:200]))
+        for door in self.loop.state.doors:
+            self._unmoved_doors.add(door)
+            self.inbox.post(DoorFaulted(door, "actuators_lost", False))
 
     def _on_sealed(self, batch: SealedBatch) -> None:
         figures = [("count", batch.count)]

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -145,6 +146,15 @@ def _opened(open_it: Callable[[], Store]) -> Store:
     except DamagedError as error:
         _log.error("store_damaged", why=str(error))
         return open_it()
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is now: a damaged one that was set aside and replaced is another. None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def fold_journal(reader: JournalReader) -> Durable:

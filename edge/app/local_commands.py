@@ -44,6 +44,9 @@ def _say_status(found: Mapping[str, Any]) -> None:
         _say_permit(permit)
     journal, link = found["journal"], found["link"]
     click.echo(f"journal: {journal['durable']} entries, {journal['durable'] - journal['acked']} not yet acknowledged")
+    if journal["behind_signed"]:
+        click.secho("journal DAMAGED or cut short: entry is refused; see `permitgate journal verify`", fg="red")
+        click.secho("日志损坏或缺失：禁止进入；请运行 `permitgate journal verify`", fg="red")
     click.echo(f"HQ: {link['state']} ({link['why']}), authority {found['authority']['size']} operations")
     for name, each in found["children"].items():
         click.echo(f"child {name}: {'up' if each['alive'] else 'DOWN'}, {each['restarts']} restarts")

@@ -152,7 +152,7 @@ class SyncChild:
         self._downlink = Downlink(self._hq, self._authority, PinnedKeys(enrolment.authority, enrolment.mirror))
         self._uplink: Uplink | None = None
         self._journal: JournalReader | None = None
-        self._signed: str | None = checkpoint_file.read_note(setup.data_dir / "checkpoint")
+        self._signed = self._read_signed()
         chance = random.random
         self._up, self._down, self._time = Way(chance), Way(chance), Way(chance)
         self._heard: TimeAnswer | None = None
@@ -303,6 +303,14 @@ class SyncChild:
             uplink.offer(signed)
         except FormatError as error:
             self._say_refused(self._up, error)
+
+    def _read_signed(self) -> str | None:
+        """The newest signed checkpoint. A damaged file stops no word of HQ's on its way down."""
+        try:
+            return checkpoint_file.read_note(self._setup.data_dir / "checkpoint")
+        except (DamagedError, StoreError) as error:
+            self._send({"k": "refused", "what": "checkpoint_damaged", "why": str(error)[:500]})
+            return None
 
     def _open_authority(self, origin: str, site: str, pepper: bytes) -> AuthorityWriter:
         path = self._setup.data_dir / "authority.db"

@@ -19,14 +19,23 @@ _LOOK_S = 0.2
 
 
 class Gatherer:
-    """Turns a verified badge into ``Tapped``. Each thread has its own connection to the authority cache."""
+    """Turns a verified badge into ``Tapped``. Each thread has its own connection to the authority cache.
+
+    ``identity`` says which file the cache is now: one that was damaged is set aside and replaced while we run, and who
+    kept the old one open would ask it for ever.
+    """
 
     def __init__(
-        self, open_source: Callable[[], FactSource], area_of: Callable[[str], str], post: Callable[[Input], bool]
+        self,
+        open_source: Callable[[], FactSource],
+        area_of: Callable[[str], str],
+        post: Callable[[Input], bool],
+        identity: Callable[[], object],
     ) -> None:
         self._open_source = open_source
         self._area_of = area_of
         self._post = post
+        self._identity = identity
         self._own = local()
         self._verdicts: OrderedDict[str, TokenVerdict] = OrderedDict()
         self._lock = Lock()
@@ -59,13 +68,19 @@ class Gatherer:
             if verdict is not None:
                 self._post(Tapped(tap, self._gather(tap, verdict)))
 
+    def _source(self) -> FactSource:
+        """This thread's own connection to the file that is the cache now."""
+        identity = self._identity()
+        source: FactSource | None = getattr(self._own, "source", None)
+        if source is None or self._own.identity != identity:
+            self._own.identity = identity
+            source = self._own.source = self._open_source()
+        return source
+
     def _gather(self, tap: Tap, verdict: TokenVerdict) -> Facts:
         """The facts; an unreadable cache knows nothing and nobody, which refuses entry and never an exit."""
         try:
-            source: FactSource | None = getattr(self._own, "source", None)
-            if source is None:
-                source = self._own.source = self._open_source()
-            return source.gather(verdict, self._area_of(tap.door))
+            return self._source().gather(verdict, self._area_of(tap.door))
         except PermitgateError as error:
             self._own.source = None
             _log.error("authority_unreadable", error=str(error))

@@ -217,4 +217,6 @@ def _refusal(answer: Answer) -> LinkError | LinkRefused:
 
 
 def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    """What went wrong at the bottom; the wrapping around it repeats the whole URL with its nonce."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return f"{type(error).__name__}: {reason or error}"[:300]
