@@ -18,6 +18,9 @@ from edge.ports.errors import PermitgateError, TransientError
 
 _log = structlog.get_logger("control")
 _LINE_MOST = 65_536
+_ANSWER_MOST = 16 * 1024 * 1024
+"""``status`` of a site with thousands of permits is a few megabytes."""
+
 _TIMEOUT_S = 10.0
 
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -62,7 +65,7 @@ class ControlServer:
             with connection:
                 connection.settimeout(_TIMEOUT_S)
                 try:
-                    connection.sendall(orjson.dumps(self._answer(_line(connection))) + b"\n")
+                    connection.sendall(orjson.dumps(self._answer(_line(connection, _LINE_MOST))) + b"\n")
                 except OSError as error:
                     _log.info("control_client_gone", error=str(error))
 
@@ -81,14 +84,14 @@ class ControlServer:
             return {"ok": False, "error": f"internal: {error!r}"}
 
 
-def _line(connection: socket.socket) -> bytes:
-    found = b""
-    while not found.endswith(b"\n") and len(found) <= _LINE_MOST:
-        data = connection.recv(4_096)
+def _line(connection: socket.socket, bytes_most: int) -> bytes:
+    found = bytearray()
+    while not found.endswith(b"\n") and len(found) <= bytes_most:
+        data = connection.recv(65_536)
         if not data:
             break
         found += data
-    return found
+    return bytes(found)
 
 
 def request(path: Path, message: Mapping[str, Any], timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def request(path: Path, message: Mapping[str, Any], timeout_s: float = _TIMEOUT_
             connection.settimeout(timeout_s)
             connection.connect(str(path))
             connection.sendall(orjson.dumps(message) + b"\n")
-            answer = orjson.loads(_line(connection))
+            answer = orjson.loads(_line(connection, _ANSWER_MOST))
     except (OSError, orjson.JSONDecodeError) as error:
         raise TransientError(f"{path}: no gateway answers there ({error}): is `permitgate run` up?") from None
     assert isinstance(answer, dict)
