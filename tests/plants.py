@@ -55,9 +55,9 @@ def until(what: str, look: Callable[[], Found | None], within_s: float = 10.0) -
     return found
 
 
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with closing(socket.socket()) as probe:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A TCP port (or UDP, with SOCK_DGRAM) that was free a moment ago."""
+    with closing(socket.socket(socket.AF_INET, kind)) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
@@ -235,7 +235,10 @@ gas = "methane"
 class Plant:
     """A gateway, its HQ and the site around it. Nothing runs until it is started; ``close`` ends everything."""
 
-    def __init__(self, template: Template, folder: Path, devices: str | None = None) -> None:
+    def __init__(
+        self, template: Template, folder: Path, devices: str | None = None, bare: Mapping[str, int] | None = None
+    ) -> None:
+        """``devices`` replaces the simulated detector; at the doors of ``bare`` no tag of ours uses the UDP port."""
         self.folder = folder
         self.data = folder / "gateway"
         self.run = folder / "run"
@@ -246,8 +249,10 @@ class Plant:
         self.gas = SimulatedUnit(load_profile_data("honeywell_xcd"), 1)
         self.gas.set_value("gas", "1.5")
         self._bus = ModbusSite([self.gas])
-        self.tags = {door.id: SimulatedTag(0, WORKER_UID, b"") for door in _DOORS}
-        readers = {door: f"udp:127.0.0.1:{tag.port}" for door, tag in self.tags.items()}
+        self.bare = dict(bare or {})
+        self.tags = {door.id: SimulatedTag(0, WORKER_UID, b"") for door in _DOORS if door.id not in self.bare}
+        ports = {**{door: tag.port for door, tag in self.tags.items()}, **self.bare}
+        readers = {door: f"udp:127.0.0.1:{port}" for door, port in ports.items()}
         if devices is None:
             devices = gas_over_tcp(self._bus.serve_tcp())
         self.layout = Layout(self.data, self.run, self.hq.url, folder / "w.sock", readers, devices)
@@ -346,6 +351,14 @@ class Plant:
                 found += map(orjson.loads, leaves)
         return found
 
+    def leaves(self) -> list[bytes]:
+        """The bytes of every durable entry."""
+        found: list[bytes] = []
+        with closing(JournalReader(self.data / "journal.db")) as reader:
+            while leaves := reader.leaves(len(found)):
+                found += leaves
+        return found
+
     def size(self) -> int:
         """Number of durable entries."""
         with closing(JournalReader(self.data / "journal.db")) as reader:
@@ -373,6 +386,32 @@ class Plant:
 
         until("the gateway is good for entry", look, within_s)
         return self
+
+    # ---- HQ's word --------------------------------------------------------------------------------------------------
+
+    def hear(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """HQ takes these operations, and the gateway has applied them."""
+        size = self.status()["authority"]["size"]
+        done = command("hq", "import", "--dir", self.hq.folder, write_records(self.folder / "more.jsonl", operations))
+        assert done.returncode == 0, done.stdout
+        self.wait_heard(size + len(operations))
+
+    def wait_heard(self, size: int) -> None:
+        """Until the gateway has applied that many operations."""
+        until("HQ's word is applied", lambda: self.status()["authority"]["size"] >= size)
+
+    def change_permit(self, name: str, rev: int, **changes: Any) -> None:
+        """A new version of a permit of ``records``."""
+        (operation,) = [each for each in records() if each["id"] == name]
+        self.hear([{**operation, "rev": rev, "rec": {**operation["rec"], **changes}}])
+
+    def lift_freezes(self) -> None:
+        """HQ releases whatever the gateway froze."""
+        frozen = [each["freeze"] for each in self.status()["freezes"]]
+        if frozen:
+            size = self.status()["authority"]["size"]
+            admin.release(self.hq.folder, frozen, "g1")
+            self.wait_heard(size + 1)
 
     # ---- people -----------------------------------------------------------------------------------------------------
 
@@ -402,9 +441,11 @@ class Plant:
 
 
 @contextmanager
-def plant(template: Template, folder: Path, devices: str | None = None) -> Iterator[Plant]:
+def plant(
+    template: Template, folder: Path, devices: str | None = None, bare: Mapping[str, int] | None = None
+) -> Iterator[Plant]:
     """A plant that is closed whatever happens."""
-    made = Plant(template, folder, devices)
+    made = Plant(template, folder, devices, bare)
     try:
         yield made
     finally:
