@@ -17,6 +17,8 @@ PACKAGES = [
     "drivers.nfc",
     "drivers.profiles",
     "hil",
+    "hil.bench",
+    "hil.demo_steps",
     "sync",
     "sync.formats",
     "sync.hq",

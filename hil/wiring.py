@@ -10,7 +10,7 @@ import json
 import select
 import socket
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,11 +104,18 @@ class _Physical:
 class Wiring:
     """The server. ``close`` it, or use it in a ``with``. Methods may be called from any thread.
 
-    Raises ``RefusedError`` for a path that cannot be a socket, two wires on one pin, or an unknown door.
+    ``witness`` is told of every change of a lock before it takes effect; the site stands still meanwhile. Raises
+    ``RefusedError`` for a path that cannot be a socket, two wires on one pin, or an unknown door.
     """
 
-    def __init__(self, path: str | Path, doors: Sequence[WiredDoor], sirens: Sequence[WiredSiren] = ()) -> None:
-        self._path = Path(path)
+    def __init__(
+        self,
+        path: str | Path,
+        doors: Sequence[WiredDoor],
+        sirens: Sequence[WiredSiren] = (),
+        witness: Callable[[WireChange], None] | None = None,
+    ) -> None:
+        self._path, self._witness = Path(path), witness
         self._doors = {door.id: _Physical(door) for door in doors}
         self._sirens = {siren.area: siren for siren in sirens}
         _refuse_shared_pins(doors, sirens)
@@ -265,8 +272,11 @@ class Wiring:
     def _note(self, at: MonotonicMs, where: str, shown: dict[str, str], follows: Mapping[str, str]) -> None:
         for what, now in follows.items():
             if shown.get(what) != now:
+                change = WireChange(at, where, what, now)
+                if what == "lock" and self._witness is not None:
+                    self._witness(change)
                 shown[what] = now
-                self._history.append(WireChange(at, where, what, now))
+                self._history.append(change)
 
     def _note_sirens(self, at: MonotonicMs) -> None:
         for area, siren in self._sirens.items():
