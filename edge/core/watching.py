@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from edge.core.facts import Permit
 from edge.core.fold import without
-from edge.core.interlocks import Condition, judge, measure, remember_block, trips
+from edge.core.interlocks import Condition, carries, judge, measure, remember_block, trips
 from edge.core.messages import Timer
 from edge.core.passing import lock_now
 from edge.core.readings import BlockRead
@@ -60,6 +60,11 @@ def watch(turn: Turn, permit_id: str) -> None:
     """Judge a running permit: trip it at the first failing condition, note since when a tripped one is clear."""
     permit = turn.state.permits.get(permit_id)
     if permit is None:
+        return
+    state, now_ms = turn.state, turn.now_ms
+    if permit_id not in state.durable.trips and all(
+        carries(each, state.memories.get(each.device), now_ms) for each in interlocks_of(state, permit)
+    ):
         return
     conditions = conditions_of(turn, permit)
     failing = next((each for each in conditions if trips(each)), None)

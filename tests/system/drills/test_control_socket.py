@@ -7,6 +7,8 @@ import pytest
 from edge.ports.errors import RefusedError, TransientError
 from edge.runtime.control import ControlServer, request
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def served(tmp_path):
