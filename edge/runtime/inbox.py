@@ -10,6 +10,9 @@ from edge.core.readings import BlockRead
 CAPACITY = 4_096
 _CALLS = 16
 
+GATHER_S = 0.005
+"""How long the first reading after a rest waits for others of its round: waking for each costs more than judging it."""
+
 
 class Inbox:
     """Where every thread hands its inputs to the controller. Any thread may post; one takes."""
@@ -21,6 +24,7 @@ class Inbox:
         self._blocks: dict[str, BlockRead] = {}
         self._recorded: int | None = None
         self._calls: deque[Callable[[], None]] = deque(maxlen=_CALLS)
+        self._gathering = False
         self.conflated = 0
         self.refused = 0
 
@@ -40,7 +44,8 @@ class Inbox:
                 return False
             else:
                 self._queue.append(message)
-            self._ready.notify()
+            if not (self._gathering and isinstance(message, BlockRead)):
+                self._ready.notify()
         return True
 
     def call(self, function: Callable[[], None]) -> None:
@@ -54,6 +59,7 @@ class Inbox:
         with self._ready:
             if not self._pending():
                 self._ready.wait(timeout_s)
+                self._gather()
             if self._calls:
                 return self._calls.popleft()
             if self._recorded is not None:
@@ -64,6 +70,13 @@ class Inbox:
             if self._blocks:
                 return self._blocks.pop(next(iter(self._blocks)))
             return None
+
+    def _gather(self) -> None:
+        """Woken by a reading alone: let those that follow it come too. Anything else ends the wait at once."""
+        if self._blocks and not (self._calls or self._queue or self._recorded is not None):
+            self._gathering = True
+            self._ready.wait(GATHER_S)
+            self._gathering = False
 
     def _pending(self) -> bool:
         return bool(self._calls or self._queue or self._blocks or self._recorded is not None)
