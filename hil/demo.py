@@ -35,6 +35,7 @@ def run_demo(stay: bool, keep: Path | None, json_to: str | None) -> NoReturn:
 
     ``keep``: an empty or new folder in which everything stays. ``stay``: the site goes on until Ctrl-C.
     """
+    _check_report(json_to)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(file=sys.stderr if json_to == "-" else sys.stdout, highlight=False, soft_wrap=True)
     try:
@@ -142,6 +143,12 @@ def _new_folder(stack: ExitStack) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="permitgate-"))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def _check_report(json_to: str | None) -> None:
+    """Said now rather than after the whole story."""
+    if json_to is not None and json_to != "-" and not Path(json_to).absolute().parent.is_dir():
+        raise RefusedError(f"--json {json_to}: there is no such folder; make it first")
 
 
 def _kept_folder(keep: Path) -> Path:

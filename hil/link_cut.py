@@ -6,6 +6,8 @@ are taken, and nothing passes in either direction.
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from collections.abc import Coroutine
 from enum import Enum
@@ -83,12 +85,12 @@ class LinkCut:
         else:
             self._passes.set()
         if state is LinkState.CUT:
-            self._reset()
+            self._reset_all()
             await asyncio.sleep(0)
 
-    def _reset(self) -> None:
+    def _reset_all(self) -> None:
         for writer in tuple(self._writers):
-            writer.transport.abort()
+            _reset(writer)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -96,7 +98,9 @@ class LinkCut:
         self._tasks.add(task)
         self._writers.add(writer)
         try:
-            if self._state is not LinkState.CUT:
+            if self._state is LinkState.CUT:
+                _reset(writer)
+            else:
                 await self._passes.wait()
                 await self._join(reader, writer)
         except (OSError, asyncio.CancelledError):
@@ -128,8 +132,15 @@ class LinkCut:
 
     async def _shut(self) -> None:
         self._server.close()
-        self._reset()
+        self._reset_all()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """A reset instead of an orderly end: nothing lingers (socket(7), SO_LINGER)."""
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

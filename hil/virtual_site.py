@@ -4,6 +4,7 @@ Everything speaks the real protocol at the place where the configuration looks f
 against it. It lives in the process of whoever made it and outlives every gateway.
 """
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Instrument:
             raise RefusedError(f"{self.id}: measures {', '.join(self.quantities)}, not {quantity}")
         try:
             self.unit.set_value(channel, value)
-        except (ArithmeticError, ValueError, OverflowError) as error:
+        except (ArithmeticError, ValueError, struct.error) as error:
             raise RefusedError(f"{self.id}: {value[:20]!r} is no value that its register holds") from error
         self._values[quantity] = value
 

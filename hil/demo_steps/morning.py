@@ -92,10 +92,9 @@ def _granted(stage: Stage, findings: Findings) -> None:
     seen = next((each for each in stage.witness.seen if each.at == opened_ms), None)
     at_strike = f"entry {seen.grant} readable in the journal when the strike's wire went live" if seen else "not seen"
     findings.true("recorded before the lock moved", seen is not None and seen.grant == answer.entry, at_strike)
-    began_ms = monotonic_ms()
     until("HQ cosigns the entry", lambda: stage.acked() > answer.entry, COSIGNED_S)
     held = stage.hq_log()
-    words = f"{held.size} entries, {monotonic_ms() - began_ms} ms later; entry {answer.entry} among them"
+    words = f"{held.size} entries, entry {answer.entry} among them, {monotonic_ms() - answer.began} ms after the tap"
     findings.true("held and cosigned by HQ", held.size > answer.entry, words)
 
 

@@ -12,14 +12,12 @@ from edge.host.system_clock import monotonic_ms
 from edge.storage.journal_reader import JournalReader
 from edge.storage.journal_verify import verify_journal
 from hil.demo_steps import cast
+from hil.demo_steps.flips import one_bit_flipped, place_of_entry, unseen_flips
 from hil.demo_steps.morning import COSIGNED_S, SETTLED_S, pass_through
 from hil.demo_steps.stage import ANSWER_S, Stage
 from hil.demo_steps.story import BrokenOffError, Findings, Step, until
-from sync.formats.pack_archive import STRUCTURE, read_members
-from sync.formats.pack_verdict import verify_pack
 
 _EXIT_MS = 2_500
-_PIECE_BYTES = 24
 
 
 def _kill(stage: Stage, findings: Findings) -> None:
@@ -91,9 +89,8 @@ def _audit(stage: Stage, findings: Findings) -> None:
 def _flipped_journal(stage: Stage, findings: Findings) -> None:
     copy, flipped = stage.folder / "journal-copy.db", stage.folder / "journal-flipped.db"
     entry, leaf = _copy_journal(stage, copy)
-    data = bytearray(copy.read_bytes())
-    data[_place_of(leaf, bytes(data))] ^= 0x01
-    flipped.write_bytes(data)
+    data = copy.read_bytes()
+    flipped.write_bytes(one_bit_flipped(data, place_of_entry(leaf, data)))
     verify = ("journal", "verify", "--config", stage.config_path, "--journal")
     good, bad = stage.commands((*verify, copy), (*verify, flipped))
     findings.same("the copy as it is", f"exit {good.code}", "exit 0")
@@ -119,15 +116,6 @@ def _copy_journal(stage: Stage, copy: Path) -> tuple[int, bytes]:
         return entry, reader.leaf(entry)
 
 
-def _place_of(leaf: bytes, data: bytes) -> int:
-    """A byte of the file that belongs to this entry and to nothing else; a page's end may cut through the entry."""
-    for start in range(0, len(leaf) - _PIECE_BYTES, 8):
-        piece = leaf[start : start + _PIECE_BYTES]
-        if data.count(piece) == 1:
-            return data.index(piece) + _PIECE_BYTES // 2
-    raise BrokenOffError("the entry's bytes were not found in the copy")
-
-
 def _pack(stage: Stage, findings: Findings) -> None:
     packs, vkeys, tiles = stage.folder / "packs", stage.folder / "vkeys", stage.folder / "tiles"
     packs.mkdir(exist_ok=True)
@@ -146,39 +134,14 @@ def _pack(stage: Stage, findings: Findings) -> None:
     words = f"{built.json.get('entries')} entries, {built.json.get('bytes')} bytes"
     findings.same(f"verified offline from one file, {words}", f"exit {alone.code}", "exit 0")
     findings.same("with the verifier's own keys", f"exit {pinned.code}", "exit 0")
-    _flip_pack(path.read_bytes(), findings)
+    parts, unseen = unseen_flips(path.read_bytes())
+    named = f"{parts - len(unseen)} of {parts} refused and named"
+    findings.true("a byte flipped in each part", not unseen, f"{named} {', '.join(unseen)}".strip())
 
 
 def _signed_at_once(entry: Mapping[str, Any]) -> bool:
     """Other entries wait up to a minute for the journal's next checkpoint."""
     return str(entry["typ"]) == "access.decided"
-
-
-def _flip_pack(data: bytes, findings: Findings) -> None:
-    """One byte in every part, contents and structure of the archive: each must be refused, and the part named."""
-    parts = _parts(data)
-    unseen = []
-    for name, place in parts:
-        flipped = bytearray(data)
-        flipped[place] ^= 0x01
-        verdict = verify_pack(bytes(flipped))
-        said = " ".join(line.text_en for line in verdict.lines if not line.ok)
-        if verdict.ok or name not in said:
-            unseen.append(name)
-    named = f"{len(parts) - len(unseen)} of {len(parts)} refused and named"
-    findings.true("a byte flipped in each part", not unseen, f"{named} {', '.join(unseen)}".strip())
-
-
-def _parts(data: bytes) -> list[tuple[str, int]]:
-    """Every member with a byte in the middle of its contents, and the structure: headers, directory, end record."""
-    found: list[tuple[str, int]] = []
-    offset = 0
-    for member in read_members(data):
-        start = data.index(member.name.encode(), offset) + len(member.name)
-        found.append((member.name, start + len(member.data) // 2))
-        found.append((STRUCTURE, offset + 10))
-        offset = start + len(member.data)
-    return [*found, (STRUCTURE, offset + 12), (STRUCTURE, len(data) - 12)]
 
 
 STEPS = (

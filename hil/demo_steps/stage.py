@@ -113,8 +113,15 @@ class Stage:
 
     def commands(self, *all_arguments: Sequence[str | Path]) -> list[Done]:
         """Run permitgate commands side by side, as people would in several terminals. Raises TransientError if late."""
-        running = [_begin(arguments) for arguments in all_arguments]
-        return [_finish(process) for process in running]
+        running: list[subprocess.Popen[bytes]] = []
+        try:
+            running += [_begin(arguments) for arguments in all_arguments]
+            return [_finish(process) for process in running]
+        finally:
+            for process in running:
+                process.kill()
+                with process:  # closes its pipes and waits for it
+                    continue
 
     def command(self, *arguments: str | Path) -> Done:
         """Run one permitgate command."""
@@ -237,13 +244,7 @@ def _finish(process: subprocess.Popen[bytes]) -> Done:
     try:
         out, err = process.communicate(timeout=_COMMAND_S)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
         raise TransientError(f"not within {_COMMAND_S:g} s: {process.args!r}") from None
-    except BaseException:
-        process.kill()
-        process.communicate()
-        raise
     try:
         found = orjson.loads(out)
     except orjson.JSONDecodeError:

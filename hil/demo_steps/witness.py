@@ -64,4 +64,4 @@ class Witness:
 
 def _grants(entry: dict[str, Any], door: str) -> bool:
     body = entry["body"]
-    return bool(entry["typ"] == "access.decided" and body["decision"] == "granted" and body["door"] == door)
+    return bool(entry["typ"] == "access.decided" and body.get("decision") == "granted" and body["door"] == door)
