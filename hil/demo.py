@@ -42,7 +42,7 @@ def run_demo(stay: bool, keep: Path | None, json_to: str | None) -> NoReturn:
         with _folders(keep) as (folder, run_dir), Stage(folder, run_dir) as stage:
             report = tell(stage, console, STEPS)
             write_json(report, json_to)
-            _say_next(console, report, folder if keep else None)
+            _say_next(console, report, _kept_lines(folder, stage.link.port) if keep else _LOST_LINES)
             if stay:
                 _stay(stage, console)
     except KeyboardInterrupt:
@@ -83,23 +83,25 @@ def _show(console: Console, finding: Finding) -> None:
     console.print(f"     {mark} {finding}", style=style, markup=False)
 
 
-def _say_next(console: Console, report: dict[str, Any], kept: Path | None) -> None:
+def _say_next(console: Console, report: dict[str, Any], lines: Sequence[str]) -> None:
     good = sum(step["ok"] for step in report["steps"])
     words = f"{good} of {len(report['steps'])} steps as expected in {report['ms'] / 1000:.0f} s"
     zh = f"{len(report['steps'])} 步中 {good} 步符合预期"
     console.print(f"\n{words} / {zh}", style="bold green" if report["ok"] else "bold red", markup=False)
     console.print("try next / 接下来可以试:", markup=False)
-    for line in _next_lines(kept):
+    for line in lines:
         console.print(f"  {line}", markup=False)
 
 
-def _next_lines(kept: Path | None) -> list[str]:
-    if kept is None:
-        return [
-            "permitgate demo --keep DIR        keep journal, tiles, keys and evidence pack / 保留全部结果",
-            "permitgate demo --stay            play on with the running site / 保持运行，继续操作",
-            "permitgate pack verify --help     what a stranger does with an evidence pack / 校验证据包",
-        ]
+_LOST_LINES = (
+    "permitgate demo --keep DIR        keep journal, tiles, keys and evidence pack / 保留全部结果",
+    "permitgate demo --stay            play on with the running site / 保持运行，继续操作",
+    "permitgate pack verify --help     what a stranger does with an evidence pack / 校验证据包",
+)
+
+
+def _kept_lines(kept: Path, hq_port: int) -> list[str]:
+    """What can be done with what was kept; ``hq_port`` is where its gateway looks for HQ."""
     config = f"--config {kept / 'gateway.toml'}"
     return [
         f"permitgate journal search --kind access.decided {config}",
@@ -107,6 +109,10 @@ def _next_lines(kept: Path | None) -> list[str]:
         f"permitgate journal verify {config}",
         f"permitgate pack verify {kept / 'packs' / f'{cast.HOT}.pgpack'} --vkeys {kept / 'vkeys'}",
         f"{kept / 'tiles'}: C2SP tlog-tiles, for anybody's verifier / 供第三方校验",
+        "and all of it again, in three terminals / 在三个终端中再次运行:",
+        f"  permitgate site {config}",
+        f"  permitgate hq serve --dir {kept / 'hq'} --port {hq_port}",
+        f"  permitgate run {config}",
     ]
 
 

@@ -177,6 +177,8 @@ def _fire(site: VirtualSite, arguments: Sequence[str]) -> str:
     door, state = arguments
     if state not in ("on", "off"):
         raise RefusedError(f"fire {state[:20]!r}: on or off")
+    if any(each.id == door and each.fire_pin is None for each in site.config.doors):
+        raise RefusedError(f"door {door}: no fire line is wired; give it a fire_pin")
     site.wiring.set_fire(door, state == "on")
     return _door(site, door)
 

@@ -1,6 +1,8 @@
 """The demo's story: what a step must show to count, who plays in it, and that its damage hits what it means to hit."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,11 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from edge.config import load
 from edge.ports.errors import LinkError, RefusedError
-from hil.demo import STEPS
+from hil.demo import STEPS, tell
 from hil.demo_steps import cast
 from hil.demo_steps.flips import one_bit_flipped, parts_of_pack, place_of_entry
 from hil.demo_steps.story import BrokenOffError, Findings, Step, play, unplayed, until
@@ -102,6 +105,24 @@ def test_waiting_ends_with_what_did_not_come() -> None:
     assert until("three", iter([0, 0, 3]).__next__, 1.0) == 3
     with pytest.raises(BrokenOffError, match="not within 0 s: rain"):
         until("rain", lambda: None, 0)
+
+
+def test_a_needed_step_that_fails_ends_the_story_and_the_report_says_so() -> None:
+    def good(_: Any, findings: Findings) -> None:
+        findings.true("siren", True, "quiet [bold]")
+
+    steps = [replace(step(good), name="a"), replace(step(lambda *_: None), name="b", needed=True), step(good)]
+    shown = StringIO()
+    report = tell(None, Console(file=shown), steps)  # type: ignore[arg-type]  # these steps need no stage
+    assert report["ok"] is False
+    assert [(each["name"], each["ok"], each["got"]) for each in report["steps"]] == [
+        ("a", True, "siren: quiet [bold]"),
+        ("b", False, ""),
+        ("x", False, "not reached"),
+    ]
+    assert "quiet [bold]" in shown.getvalue()
+    assert "NOT AS EXPECTED" in shown.getvalue()
+    assert tell(None, Console(file=shown), steps[:1])["ok"] is True  # type: ignore[arg-type]
 
 
 # ---- the cast -------------------------------------------------------------------------------------------------------
