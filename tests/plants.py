@@ -25,7 +25,7 @@ from edge.runtime.control import request
 from edge.storage.journal_reader import JournalReader
 from hil.modbus_site import ModbusSite
 from hil.modbus_unit import SimulatedUnit, load_profile_data
-from hil.tag import SimulatedTag
+from hil.tag import SimulatedTag, TagFault
 from hil.wiring import WiredDoor, WiredSiren, Wiring
 from sync.formats.badge_token import wrap_ndef
 from sync.hq import admin
@@ -42,8 +42,8 @@ _DOORS = (
     WiredDoor("d2", "secure", 2, 3, 4, 7, 8, 9, bolt_pin=10),
 )
 _PINS = ("strike_pin", "contact_pin", "rex_pin", "green_pin", "red_pin", "amber_pin", "bolt_pin")
-_AWAY_S = 0.35
-"""Longer than a badge must be away to count as taken off the reader."""
+_AWAY_MS = 600
+"""Until a badge counts as taken away: the simulated field looks for one for 0.4 s at a time."""
 
 
 def until(what: str, look: Callable[[], Found | None], within_s: float = 10.0) -> Found:
@@ -263,6 +263,7 @@ class Plant:
         }
         self._log = folder / "gateway.log"
         self._began = 0
+        self._away_until_ms: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     # ---- processes --------------------------------------------------------------------------------------------------
@@ -416,16 +417,20 @@ class Plant:
     # ---- people -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def holding(self, badge: tuple[bytes, bytes] | str, door: str = "d1") -> Iterator[None]:
-        """A badge lies on the reader meanwhile."""
+    def holding(
+        self, badge: tuple[bytes, bytes] | str, door: str = "d1", faults: Sequence[TagFault] = ()
+    ) -> Iterator[None]:
+        """A badge, that may be a hostile one, lies on the reader meanwhile."""
         uid, ndef = self.badges[badge] if isinstance(badge, str) else badge
         tag = self.tags[door]
-        tag.rewrite(uid, ndef)
+        sleep(max(0.0, self._away_until_ms.get(door, 0) - monotonic_ms()) / 1000)
+        tag.rewrite(uid, ndef, faults=faults)
         tag.present()
         try:
             yield
         finally:
             tag.remove()
+            self._away_until_ms[door] = monotonic_ms() + _AWAY_MS
 
     def tap(self, badge: tuple[bytes, bytes] | str, door: str = "d1", within_s: float = 5.0) -> dict[str, Any]:
         """Hold a badge to the reader until the journal has the answer, and take it away; the answer's body."""
@@ -436,7 +441,6 @@ class Plant:
     def admit(self, door: str = "d1") -> dict[str, Any]:
         """The guardian taps, then the worker; what the worker was answered."""
         self.tap("g1", door)
-        sleep(_AWAY_S)
         return self.tap("w1", door)
 
 

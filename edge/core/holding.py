@@ -12,7 +12,8 @@ from edge.core.turn import Turn
 from edge.core.watching import conditions_of, interlocks_of, watch
 
 _OPEN = IN_FORCE | {STATUS_SUSPENDED, 0}
-_PER_ENTRY = 40
+_PER_ENTRY = 10
+"""A freeze may say its reason in 256 characters of four bytes, and an entry has room for 16 KiB."""
 _FRESH_ENTRY_MS = 300_000
 
 

@@ -20,6 +20,8 @@ from edge.ports.errors import RefusedError, TransientError
 from edge.storage.authority_reader import AuthorityReader
 
 _ANSWER_S = 5.0
+_ID_MOST, _WHY_MOST = 64, 500
+"""What a person says goes into an entry as it is, and one that is too long for the journal would stop it."""
 _PHOTO_MOST = 16 * 1024 * 1024
 
 
@@ -128,10 +130,13 @@ class Requests:
 
     def _act(self, action: str, permit: str, who: tuple[str, str], photo: object) -> dict[str, Any]:
         by, why = who
+        _check_words("permit", permit, _ID_MOST)
+        _check_words("by", by, _ID_MOST)
+        _check_words("reason", why, _WHY_MOST)
         try:
             wanted = OperatorAction(action)
         except ValueError:
-            raise RefusedError(f"unknown action {action!r}") from None
+            raise RefusedError(f"unknown action {action[:32]!r}") from None
         reader = AuthorityReader(self._authority_path)
         try:
             person = reader.worker(by)
@@ -150,6 +155,14 @@ class Requests:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
             return self._keep_photo(data, "image/png")
         raise RefusedError(f"--photo {path}: a JPEG or PNG of at most {_PHOTO_MOST} bytes")
+
+
+def _check_words(name: str, text: str, most: int) -> None:
+    """Raises RefusedError for a text that is too long, or holds what a terminal would obey."""
+    if len(text) > most:
+        raise RefusedError(f"{name}: {len(text)} characters, allowed at most {most}")
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise RefusedError(f"{name}: holds control characters or line ends; write it in one line")
 
 
 def in_words(steps: int | None, resolution: str, unit: str) -> str:

@@ -29,7 +29,7 @@ SITE, ORGANISATION, GATEWAY = "s014", "pg.example.org", "gw1"
 GOOD_GAS, TOO_MUCH_GAS = "1.5", "35.0"
 _PINS_A_PLACE = 8
 _FIRST_PIN = 2
-_GONE_MS = 600
+_GONE_MS = 1_000
 """Longer than a reader takes to see that a card was taken away."""
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edge.host.system_clock import monotonic_us
+
 Bound = Literal["at most", "at least"]
 
 
@@ -84,6 +86,13 @@ def spread(samples_us: Sequence[float]) -> dict[str, object]:
     }
 
 
+def _spin_us() -> int:
+    """Microseconds for a sum over a million numbers: how fast this interpreter is here, to compare machines by."""
+    began = monotonic_us()
+    sum(range(1_000_000))
+    return monotonic_us() - began
+
+
 def machine() -> dict[str, object]:
     """What this was measured on."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -91,6 +100,7 @@ def machine() -> dict[str, object]:
     return {
         "cpu": next(named, platform.machine()),
         "cores": len(os.sched_getaffinity(0)),
+        "spin_ms": round(min(_spin_us() for _ in range(5)) / 1000, 1),
         "load_before": round(os.getloadavg()[0], 2),
         "kernel": platform.release(),
         "python": platform.python_version(),

@@ -87,7 +87,6 @@ def test_a_cache_damaged_while_running_is_replaced_and_followed(gateway: Plant) 
     os.kill(pid, 9)
     until("kept", lambda: kept(gateway, "authority.db"))
     gateway.wait_good()
-    sleep(0.4)
     assert gateway.tap("w1")["decision"] == "granted"
     admin.freeze(gateway.hq.folder, "permit", "P1", "boss", "inspection")
     until("frozen", lambda: gateway.status()["freezes"])

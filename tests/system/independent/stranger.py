@@ -11,6 +11,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 
+def unbase64(text: str) -> bytes:
+    """RFC 4648 section 4; section 3.5: bits that carry nothing must be zero."""
+    data = base64.b64decode(text, validate=True)
+    assert base64.b64encode(data).decode() == text
+    return data
+
+
 def leaf_hash(entry: bytes) -> bytes:
     """RFC 6962 section 2.1."""
     return sha256(b"\x00" + entry).digest()
@@ -39,7 +46,7 @@ class Key:
     @classmethod
     def parse(cls, line: str) -> "Key":
         name, stated, encoded = line.split("+", 2)
-        data = base64.b64decode(encoded, validate=True)
+        data = unbase64(encoded)
         key = cls(name, data[0], data[1:])
         assert key.identity.hex() == stated
         return key
@@ -59,7 +66,7 @@ def verify_note(note: str, key: Key) -> int | None:
     for line in lines.splitlines():
         dash, name, encoded = line.split(" ")
         assert dash == "\u2014"
-        data = base64.b64decode(encoded, validate=True)
+        data = unbase64(encoded)
         if name != key.name or data[:4] != key.identity:
             continue
         public = Ed25519PublicKey.from_public_bytes(key.public)
@@ -76,7 +83,7 @@ def checkpoint_of(note: str) -> tuple[str, int, bytes]:
     """Origin, size and root."""
     origin, size, root = note.split("\n")[:3]
     assert str(int(size)) == size
-    return origin, int(size), base64.b64decode(root, validate=True)
+    return origin, int(size), unbase64(root)
 
 
 def tile_path(folder: Path, kind: str, number: int, width: int) -> Path:
