@@ -69,10 +69,11 @@ def test_ten_kills_under_load_lose_nothing_and_open_nothing_unrecorded(fresh: Te
             tapping.join()
         gateway.wait_good()
         assert gateway.admit()["decision"] == "granted"
-        sleep(1.2)
         assert gateway.stop() == 0
-        assert gateway.start().alive
-        until("HQ has cosigned all but the newest", lambda: gateway.status()["journal"]["acked"] >= gateway.size() - 1)
+        # Whoever stops signs what is there; whoever starts offers it.
+        held = gateway.size()
+        gateway.start()
+        until("HQ has cosigned everything", lambda: gateway.status()["journal"]["acked"] >= held, 30)
         assert gateway.stop() == 0
         verified = gateway.cli("journal", "verify", "--json")
         assert verified.returncode == 0, verified.stdout
@@ -81,8 +82,7 @@ def test_ten_kills_under_load_lose_nothing_and_open_nothing_unrecorded(fresh: Te
         compare_with_wires(gateway)
         size, root = hq_root(gateway)
         report = orjson.loads(verified.stdout)
-        assert report["acked"] == size
-        assert size >= report["size"] - 2
+        assert held <= report["acked"] <= size <= report["size"]
         assert root_of(gateway, size) == root
 
 

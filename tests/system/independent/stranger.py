@@ -63,7 +63,8 @@ def verify_note(note: str, key: Key) -> int | None:
     """Raises unless ``key`` signed it; the time of a cosignature (type 4), None for a plain signature (type 1)."""
     text, _, lines = note.rpartition("\n\n")
     text += "\n"
-    for line in lines.splitlines():
+    assert lines.endswith("\n")
+    for line in lines[:-1].split("\n"):
         dash, name, encoded = line.split(" ")
         assert dash == "\u2014"
         data = unbase64(encoded)
@@ -112,7 +113,7 @@ def read_entries(folder: Path, size: int) -> list[bytes]:
 
 def verify_tiles(folder: Path, log: Key, mirror: Key) -> tuple[list[bytes], int]:
     """The whole export; gives its entries and the time of the mirror's cosignature. Raises for anything amiss."""
-    note = (folder / "checkpoint").read_text(encoding="utf-8")
+    note = (folder / "checkpoint").read_bytes().decode("utf-8")
     assert verify_note(note, log) is None
     at_s = verify_note(note, mirror)
     assert at_s is not None
