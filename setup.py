@@ -46,7 +46,6 @@ setup(
         "gpiozero~=2.0",
         "nfcpy~=1.0",
         "orjson~=3.11",
-        "prometheus-client>=0.22,<1",
         "pymodbus~=3.16.1",
         "pyserial~=3.5",
         "requests~=2.32",

@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from edge.app.daemon_parts import Memory, Stores, file_identity, open_stores, status_parts
+from edge.app.daemon_parts import SAVE_EVERY, Memory, Stores, file_identity, open_stores, status_parts
 from edge.app.housekeeping import build_housekeeping
 from edge.app.site_plan import build_site
 from edge.app.wiring import build_buses, outputs_setup, reader_places
@@ -45,7 +45,6 @@ from edge.storage.authority_reader import AuthorityReader
 _log = structlog.get_logger("daemon")
 _JOIN_S = 5.0
 _PING_MS = 1_000
-_SAVE_EVERY = 500
 _SWITCH_S = 0.0005
 
 
@@ -201,7 +200,7 @@ class Daemon:
     def _submit(self, entries: Sequence[Entry], state: State) -> None:
         """Entries to the journal; each so many of them with the state, so that a restart folds only the rest."""
         saved = None
-        if state.durable.next_entry - self._saved_at >= _SAVE_EVERY:
+        if state.durable.next_entry - self._saved_at >= SAVE_EVERY:
             self._saved_at = state.durable.next_entry
             saved = Memory(state.durable).encode()
         try:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("stores")
 _FAULTS_KEPT = 20
 
+SAVE_EVERY = 500
+"""Entries between two saved states: a start folds at most about so many."""
+
 Store = TypeVar("Store")
 
 
@@ -215,7 +218,7 @@ def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
 
 
 def counters(daemon: "Daemon") -> dict[str, int]:
-    """Whole numbers that only grow, by Prometheus-ready names."""
+    """Whole numbers that only grow, each named as a sample of Prometheus's text format (labels in quotes)."""
     found = {
         "controller_steps_total": daemon.loop.steps,
         "inbox_conflated_total": daemon.inbox.conflated,
@@ -226,13 +229,13 @@ def counters(daemon: "Daemon") -> dict[str, int]:
         "telemetry_dropped_total": daemon.telemetry.dropped,
     }
     for loop in daemon.bus_loops:
-        found[f"bus_polls_total{{bus={loop.bus}}}"] = loop.polls
-        found[f"bus_failures_total{{bus={loop.bus}}}"] = loop.failures
-        found[f"bus_overruns_total{{bus={loop.bus}}}"] = loop.overruns
+        found[f'bus_polls_total{{bus="{loop.bus}"}}'] = loop.polls
+        found[f'bus_failures_total{{bus="{loop.bus}"}}'] = loop.failures
+        found[f'bus_overruns_total{{bus="{loop.bus}"}}'] = loop.overruns
     for reader, counted in daemon.readers.counters().items():
-        found[f"reader_taps_total{{reader={reader}}}"] = counted.taps
-        found[f"reader_dropped_total{{reader={reader}}}"] = counted.dropped + counted.late + counted.failed
-    return found
+        found[f'reader_taps_total{{reader="{reader}"}}'] = counted.taps
+        found[f'reader_dropped_total{{reader="{reader}"}}'] = counted.dropped + counted.late + counted.failed
+    return {f"permitgate_{name}": value for name, value in found.items()}
 
 
 def _readings(daemon: "Daemon", config: Config, now_ms: int) -> dict[str, Any]:

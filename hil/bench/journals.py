@@ -63,18 +63,26 @@ class BareCommits:
 
 
 @contextmanager
+def open_journal(folder: Path) -> Iterator[JournalWriter]:
+    """A new journal in that folder, with the benchmarks' keys."""
+    files = JournalFiles(folder / "journal.db", folder / "checkpoint")
+    writer = JournalWriter.open(files, JournalKeys(_LOG, _MIRROR.cosigner()), UtcMs(NOW.clock.lo_ms))
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+@contextmanager
 def _journal(folder: Path) -> Iterator[tuple[JournalWriter, BareCommits]]:
     """A journal and a bare table on the same disk."""
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as name:
-        files = JournalFiles(Path(name) / "journal.db", Path(name) / "checkpoint")
-        writer = JournalWriter.open(files, JournalKeys(_LOG, _MIRROR.cosigner()), UtcMs(NOW.clock.lo_ms))
+    with TemporaryDirectory(dir=folder) as name, open_journal(Path(name)) as writer:
         bare = BareCommits(Path(name) / "bare.db")
         try:
             yield writer, bare
         finally:
             bare.close()
-            writer.close()
 
 
 def _numbered(entries: Sequence[Entry], count: int) -> list[Entry]:
@@ -84,11 +92,9 @@ def _numbered(entries: Sequence[Entry], count: int) -> list[Entry]:
 def _bytes_of(folder: Path, entries: Sequence[Entry]) -> list[bytes]:
     """What the journal stores of each entry, leaf and evidence, as one blob: a row of the same size."""
     with TemporaryDirectory(dir=folder) as name:
-        files = JournalFiles(Path(name) / "journal.db", Path(name) / "checkpoint")
-        writer = JournalWriter.open(files, JournalKeys(_LOG, _MIRROR.cosigner()), UtcMs(NOW.clock.lo_ms))
-        writer.append(entries)
-        writer.close()
-        connection = sqlite3.connect(files.database)
+        with open_journal(Path(name)) as writer:
+            writer.append(entries)
+        connection = sqlite3.connect(Path(name) / "journal.db")
         rows = connection.execute("SELECT leaf, data FROM entry LEFT JOIN evidence USING (seq) ORDER BY seq").fetchall()
         connection.close()
     return [leaf + (data or b"") for leaf, data in rows]

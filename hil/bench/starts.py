@@ -1,5 +1,6 @@
 """How soon the gateway is ready, and how much memory it takes, with 1 M cached records."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,15 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from edge.host.system_clock import monotonic_us, sleep, utc_ms
 from hil.bench import caches
+from hil.bench.memory import pss_mib
 from hil.bench.rig import Rig, WatchedTag
 from hil.bench.rows import Row, median
 
 _STARTS = 3
 _EVENTS_TAPS = 150
 _SETTLE_S = 3.0
+_SOAK_S = 900
 
 
 @contextmanager
@@ -64,7 +68,7 @@ def _bare_start_s() -> float:
 
 
 def memory(folder: Path) -> Row:
-    """Proportional set sizes of daemon, actuators, sync and one reader; again after some hundred events."""
+    """Proportional set sizes of daemon, actuators, sync and one reader after taps, and what a million events add."""
     with _million(folder) as rig:
         rig.gateway.start()
         (place,) = rig.places
@@ -77,16 +81,28 @@ def memory(folder: Path) -> Row:
         entries = _entries(rig) - before
         bare = _bare_interpreter_mib()
     total, earlier = sum(last.values()), sum(first.values())
+    soak = _soak(folder)
+    marks = list(soak["pss_mib"].values())
+    growth = max(0.0, max(marks[1:]) - marks[0])
     detail = {
         **{name: round(size, 1) for name, size in last.items()},
         "before_events": round(earlier, 1),
-        "drift_mib": round(total - earlier, 2),
+        "growth_mib_over_a_million_events": round(growth, 2),
+        "million_events": soak,
         "taps": _EVENTS_TAPS,
         "entries": entries,
         "cached": caches.MILLION.records,
     }
     named = "one bare interpreter (resident)"
-    return Row("rss_mib", total, "MiB", named, bare, "MiB", 100, detail=detail)
+    return Row("rss_mib", total + growth, "MiB", named, bare, "MiB", 100, detail=detail)
+
+
+def _soak(folder: Path) -> dict[str, Any]:
+    """A million events in a process of their own: its memory by number of events, and how many entries they made."""
+    argv = [sys.executable, "-P", "-m", "hil.bench.soak", str(folder)]
+    said = subprocess.run(argv, check=True, capture_output=True, timeout=_SOAK_S)
+    found: dict[str, Any] = json.loads(said.stdout)
+    return found
 
 
 def _taps(tag: WatchedTag, start: int, count: int) -> None:
@@ -106,11 +122,11 @@ def _entries(rig: Rig) -> int:
 
 def _processes(daemon: int) -> dict[str, float]:
     """PSS in MiB by name; the readers' parent and its one child together."""
-    sizes = {"daemon": _pss_mib(daemon), "actuators": 0.0, "sync": 0.0, "readers": 0.0}
+    sizes = {"daemon": pss_mib(daemon), "actuators": 0.0, "sync": 0.0, "readers": 0.0}
     for child in _descendants(daemon):
         command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
         name = next((word.decode().rpartition(".")[2] for word in command if word.startswith(b"edge.app.")), "other")
-        sizes[name] = sizes.get(name, 0.0) + _pss_mib(child)
+        sizes[name] = sizes.get(name, 0.0) + pss_mib(child)
     return sizes
 
 
@@ -120,13 +136,6 @@ def _descendants(process: int) -> list[int]:
         for child in map(int, listing.read_text().split()):
             found += [child, *_descendants(child)]
     return found
-
-
-def _pss_mib(process: int) -> float:
-    for line in Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError(f"/proc/{process}/smaps_rollup says no Pss")
 
 
 def _bare_interpreter_mib() -> float:
