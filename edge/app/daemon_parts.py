@@ -12,6 +12,7 @@ from edge.app.site_plan import profiles_of
 from edge.app.trust import TrustFiles
 from edge.config_values import Config
 from edge.core import codec
+from edge.core.entries import Entry
 from edge.core.fold import fold
 from edge.core.messages import Input
 from edge.core.state import Durable
@@ -88,13 +89,12 @@ class Stores:
         """Read the badge keys from the authority cache, if there is one."""
         try:
             reader = AuthorityReader(self.authority_path)
+            try:
+                self.read_issuers(reader)
+            finally:
+                reader.close()
         except PermitgateError as error:
             _log.warning("authority_absent", why=str(error))
-            return
-        try:
-            self.read_issuers(reader)
-        finally:
-            reader.close()
 
     def read_issuers(self, reader: AuthorityReader) -> None:
         """The badge keys that HQ's log names and has not revoked."""
@@ -161,16 +161,39 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def fold_journal(reader: JournalReader) -> Durable:
-    """The durable state: the saved one, if there is one, and every entry since folded into it."""
+    """The durable state: the saved one, if there is one, and every entry since folded into it.
+
+    Raises DamagedError naming the entry that cannot be folded, or the saved state that cannot be done without.
+    """
     try:
-        saved = reader.saved_state()
-        durable = Durable() if saved is None else codec.decode(saved.data, Durable)
+        durable = _saved(reader)
         while entries := reader.entries(durable.next_entry):
             for entry in entries:
-                durable = fold(durable, entry)
+                durable = _folded(durable, entry)
         return durable
     finally:
         reader.close()
+
+
+def _saved(reader: JournalReader) -> Durable:
+    """The saved state. One that is damaged, or of another version, is not needed while all entries are there."""
+    try:
+        saved = reader.saved_state()
+        return Durable() if saved is None else codec.decode(saved.data, Durable)
+    except (DamagedError, codec.CodecError) as error:
+        if reader.pruned_to():
+            raise DamagedError(
+                f"the journal's saved state cannot be used, and what it stood for is pruned: {error}"
+            ) from None
+        _log.error("saved_state_unusable", why=str(error), instead="all entries are folded")
+        return Durable()
+
+
+def _folded(durable: Durable, entry: Entry) -> Durable:
+    try:
+        return fold(durable, entry)
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise DamagedError(f"the journal's entry {entry.seq} cannot be folded: {error!r}") from None
 
 
 def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class BehindSignedError(UnusableError):
 class BehindSigned:
     """The journal's size at start and the larger size that the checkpoint file shows as signed.
 
-    ``signed_size`` None: that file is damaged, so nobody here knows what was signed.
+    ``signed_size`` None: that file is damaged or gone, so nobody here knows what was signed.
     """
 
     local_size: int

@@ -52,7 +52,8 @@ class ControlServer:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        self._thread.join(_TIMEOUT_S)
+        if self._thread.is_alive():
+            self._thread.join(_TIMEOUT_S)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
 

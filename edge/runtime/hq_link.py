@@ -133,16 +133,19 @@ class HqLink:
 
 
 def read_authority(path: Path) -> AuthorityApplied | None:
-    """Everything the cache holds, for the start; None while there is no cache yet."""
+    """Everything the cache holds, for the start; None while there is none that can be read.
+
+    A damaged one is set aside by the sync child, which fetches HQ's word again.
+    """
     try:
         reader = AuthorityReader(path)
+        try:
+            return _read(reader, None)
+        finally:
+            reader.close()
     except PermitgateError as error:
         _log.warning("authority_absent", why=str(error))
         return None
-    try:
-        return _read(reader, None)
-    finally:
-        reader.close()
 
 
 def _read(reader: AuthorityReader, permits: list[str] | None) -> AuthorityApplied:

@@ -7,11 +7,13 @@ in, so a crash leaves the old state or the new one.
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
 
 from edge.core.readings import UtcMs
 from edge.ports.errors import DamagedError, RefusedError, UnusableError
 from edge.ports.stores import Applied, Trusted
 from edge.storage.authority_merge import Merger
+from edge.storage.authority_reader import AuthorityReader
 from edge.storage.databases import (
     QUICK_CHECK_MAX_BYTES,
     Migrate,
@@ -22,6 +24,7 @@ from edge.storage.databases import (
     open_owned,
     passive_checkpoint,
     transaction,
+    typed,
 )
 from edge.storage.nodes import node_reader, node_rows
 from sync.formats.checkpoint import Checkpoint
@@ -44,6 +47,11 @@ class AuthorityWriter:
         self._wal_bytes = 0
         self._own_origin()
         self._trusted = self._restore()
+        reader = AuthorityReader(path)
+        try:
+            reader.check()
+        finally:
+            reader.close()
 
     @classmethod
     def open(
@@ -87,7 +95,8 @@ class AuthorityWriter:
 
     def _restore(self) -> Trusted:
         with naming_errors(self._path):
-            size, fresh_ms, head = self._connection.execute("SELECT size, fresh_ms, head FROM log").fetchone()
+            row = self._connection.execute("SELECT size, fresh_ms, head FROM log").fetchone()
+        size, fresh_ms, head = typed(self._path, (row,), (int, (int, NoneType), (str, NoneType)))[0]
         try:
             frontier = frontier_at(size, node_reader(self._connection, self._path))
         except RefusedError as error:

@@ -1,8 +1,9 @@
 """Reading the authority cache from any thread or process: facts for a tap in one short read transaction."""
 
 import sqlite3
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -33,6 +34,8 @@ _STANDING = (
     " ORDER BY freeze_id, scope_kind, scope_id"
 )
 
+_T = TypeVar("_T")
+
 
 class AuthorityReader:
     """The cache, read-only. For one thread: open one in each."""
@@ -42,10 +45,13 @@ class AuthorityReader:
         self._path = path
         self._connection: sqlite3.Connection = open_reader(path, "authority")
         self._node = node_reader(self._connection, path)
-        row = self._row("SELECT origin FROM log")
-        if row is None:
+        try:
+            row = self._row("SELECT origin FROM log")
+            if row is None:
+                raise DamagedError(f"{path}: is no authority cache, or an empty one")
+        except BaseException:
             self._connection.close()
-            raise DamagedError(f"{path}: is no authority cache, or an empty one")
+            raise
         self.origin: str = row[0]
         # Freezes change only with the log's size, so between two sizes their scopes are kept.
         self._frozen_at = -1
@@ -63,6 +69,20 @@ class AuthorityReader:
         rows = self._rows(query, *values)
         return rows[0] if rows else None
 
+    def _head(self, row: Any) -> tuple[int, int | None]:
+        """Size and freshness. Raises DamagedError."""
+        match row:
+            case (int(size), int() | None as fresh_ms):
+                return size, fresh_ms
+        raise DamagedError(f"{self._path}: damaged: its head is not what was written")
+
+    def _read(self, build: Callable[[Any], _T], rows: Iterable[Any]) -> tuple[_T, ...]:
+        """What the rows hold. Raises DamagedError for a record that is not what was written."""
+        try:
+            return tuple(map(build, rows))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError(f"{self._path}: damaged: a record is not what was written ({error!r})") from None
+
     # ---- facts ------------------------------------------------------------------------------------------------------
 
     def gather(self, verdict: TokenVerdict, door_area: str) -> Facts:
@@ -76,7 +96,7 @@ class AuthorityReader:
                 execute("COMMIT")
 
     def _gather(self, execute: Any, verdict: TokenVerdict, door_area: str) -> Facts:
-        size, fresh_ms = execute(_HEAD).fetchone()
+        size, fresh_ms = self._head(execute(_HEAD).fetchone())
         if size != self._frozen_at:
             self._frozen = frozenset(row[1] for row in execute(_STANDING))
             self._frozen_at = size
@@ -88,7 +108,7 @@ class AuthorityReader:
         worker = Worker(found[0][0], bool(found[0][1])) if len(found) == 1 else None
         certificates: tuple[Certificate, ...] = ()
         if worker is not None:
-            certificates = tuple(map(_certificate, execute(_CERTIFICATES, (worker.worker,))))
+            certificates = self._read(_certificate, execute(_CERTIFICATES, (worker.worker,)))
         permits = self._permits(execute, token)
         freezes = self._touching(worker, permits, door_area)
         return Facts(size, fresh_ms, verdict, revoked, worker, certificates, permits, freezes)
@@ -98,7 +118,7 @@ class AuthorityReader:
         permits: list[Permit] = []
         for short_id in token.permit_short_ids:
             rows = execute(_OPEN_BY_SHORT_ID, (short_id,)).fetchall()
-            permits.extend(map(_permit, rows or execute(_LAST_BY_SHORT_ID, (short_id,))))
+            permits.extend(self._read(_permit, rows or execute(_LAST_BY_SHORT_ID, (short_id,))))
         return tuple(permits)
 
     def _touching(self, worker: Worker | None, permits: tuple[Permit, ...], door_area: str) -> tuple[str, ...]:
@@ -114,13 +134,11 @@ class AuthorityReader:
 
     def size(self) -> int:
         """Number of operations believed."""
-        size: int = self._row(_HEAD)[0]
-        return size
+        return self._head(self._row(_HEAD))[0]
 
     def fresh_at_ms(self) -> int | None:
         """UTC ms of HQ's last verified freshness mark, None: never had one."""
-        fresh_ms: int | None = self._row(_HEAD)[1]
-        return fresh_ms
+        return self._head(self._row(_HEAD))[1]
 
     def head_note(self) -> str | None:
         """The last believed head: checkpoint, authority signature, cosignatures; None before the first."""
@@ -135,21 +153,30 @@ class AuthorityReader:
     def permit(self, identity: str) -> Permit | None:
         """A permit as HQ last said it, None: unknown (or only a revocation of it is known)."""
         row = self._row(f"{_PERMIT_COLUMNS} WHERE kind = 'permit' AND id = ? AND data IS NOT NULL", identity)
-        return None if row is None else _permit(row)
+        return None if row is None else self._read(_permit, (row,))[0]
 
     def certificates(self, worker: str) -> tuple[Certificate, ...]:
         """A worker's certificates, at most 64."""
-        return tuple(map(_certificate, self._rows(_CERTIFICATES, worker)))
+        return self._read(_certificate, self._rows(_CERTIFICATES, worker))
 
     def permits_open(self) -> tuple[Permit, ...]:
         """Permits that are not closed, void, withdrawn or revoked, whatever their window; read in short transactions.
 
         AQ 3064.2-2025 A.1 TICKET_STATUS 0 not issued, 1 issued, 2 working, 6 suspended.
         """
-        permits: list[Permit] = []
-        while rows := self._rows(_OPEN_PAGE, permits[-1].permit if permits else "", READ_ROWS_MAX):
-            permits.extend(map(_permit, rows))
-        return tuple(permits)
+        return tuple(permit for page in self._open_pages() for permit in page)
+
+    def _open_pages(self) -> Iterator[tuple[Permit, ...]]:
+        last = ""
+        while rows := self._rows(_OPEN_PAGE, last, READ_ROWS_MAX):
+            last = rows[-1][0]
+            yield self._read(_permit, rows)
+
+    def check(self) -> None:
+        """Read what a start reads, and keep nothing of it. Raises DamagedError."""
+        for _ in self._open_pages():
+            pass
+        self.issuers()
 
     def issuers(self) -> tuple[Issuer, ...]:
         """Keys that may sign badges, the revoked ones marked."""
@@ -158,7 +185,7 @@ class AuthorityReader:
             " ORDER BY id LIMIT ?",
             READ_ROWS_MAX,
         )
-        return tuple(map(_issuer, rows))
+        return self._read(_issuer, rows)
 
     def freezes(self) -> tuple[Freeze, ...]:
         """Every freeze that no release has named."""
@@ -177,7 +204,7 @@ class AuthorityReader:
         )
         if row is None:
             return None
-        data = None if row[3] is None else orjson.loads(row[3])
+        data = None if row[3] is None else self._read(orjson.loads, (row[3],))[0]
         return AuthorityRecord(row[0], row[1], row[2], data, row[4], row[5])
 
     def operation(self, index: int) -> bytes:

@@ -6,12 +6,12 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from edge.core.readings import UtcMs
@@ -38,10 +38,33 @@ Migrate = Callable[[str, Path], None]
 """Brings the file of that kind up to date, creating it if need be."""
 
 
-def translated(error: sqlite3.Error, path: Path) -> PermitgateError:
-    """Our error for one of SQLite's; the type says whether trying again can help."""
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged file can raise: SQLite quotes a damaged schema, and Python decodes what it quotes."""
+
+Kinds = tuple[type | tuple[type, ...], ...]
+"""The type of each column of a row; several where NULL is allowed."""
+
+
+def typed(path: Path, rows: Sequence[Any], kinds: Kinds) -> Sequence[Any]:
+    """The rows, if every value is of its column's type: STRICT binds whoever writes, damage leaves anything.
+
+    Raises DamagedError.
+    """
+    for row in rows:
+        if not all(map(isinstance, row, kinds)):
+            raise DamagedError(f"{path}: damaged: a row of it holds what was never written there")
+    return rows
+
+
+def translated(error: Exception, path: Path) -> PermitgateError:
+    """Our error for one of ``UNREADABLE``; the type says whether trying again can help."""
+    if isinstance(error, UnicodeDecodeError):
+        return DamagedError(f"{path}: damaged: its schema is not text")
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
+    if code is None and str(error).startswith("Could not decode"):
+        # The sqlite3 module's own, about a text column: it has no code.
+        return DamagedError(f"{path}: damaged: {error}")
     if primary == sqlite3.SQLITE_FULL:
         return DiskFullError(f"{path}: no room to write: free disk space; nothing was lost ({error})")
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -63,7 +86,7 @@ def naming_errors(path: Path) -> Iterator[None]:
     """Translate SQLite's errors inside the block."""
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise translated(error, path) from error
 
 
@@ -236,7 +259,7 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
     except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, UNREADABLE):
             raise translated(error, path) from error
         raise
 

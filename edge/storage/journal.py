@@ -25,9 +25,11 @@ from edge.storage.databases import (
     open_owned,
     passive_checkpoint,
     transaction,
+    typed,
 )
 from edge.storage.leaves import leaf_bytes
 from edge.storage.nodes import node_reader, node_rows
+from edge.storage.saved_state import seal, unseal
 from sync.formats import checkpoint as checkpoints
 from sync.formats.checkpoint import Checkpoint
 from sync.formats.cosignature import verify_cosignature
@@ -99,7 +101,7 @@ class JournalWriter:
 
         Raises DamagedError naming where the damaged file was kept, NewerDatabaseError, OwnedError, StoreError.
         ``behind`` is set, and every append and signature refused, if less is held than was signed (J4), or nobody can
-        tell because the checkpoint file is damaged.
+        tell because the checkpoint file is damaged, or gone though HQ has cosigned.
         """
         file = OwnedFile(
             "journal", files.database, "FULL", "send it to HQ; entry stays refused until HQ decides", check_bytes_max
@@ -131,7 +133,8 @@ class JournalWriter:
 
     def _one(self, query: str) -> int:
         with naming_errors(self._path):
-            value: int = self._connection.execute(query).fetchone()[0]
+            row = self._connection.execute(query).fetchone()
+        value: int = typed(self._path, (row,), (int,))[0][0]
         return value
 
     def _own_origin(self) -> None:
@@ -144,17 +147,46 @@ class JournalWriter:
             raise UnusableError(f"{self._path}: is the log {row[0]}, not {self._origin}: a log is never resumed")
 
     def _restore(self) -> Frontier:
+        """The tree, and the entries that a start will fold: each must be the one that the tree holds."""
         size = self._one("SELECT ifnull(max(seq) + 1, 0) FROM entry")
+        start = max(0, min(self._folded_from(), size - 1))
         try:
-            frontier = frontier_at(size, self._nodes)
+            frontier, known = frontier_at(size, self._nodes), frontier_at(start, self._nodes)
+            while known.size < size:
+                known, _ = known.extend(self._hashes(known.size))
         except RefusedError as error:
             raise DamagedError(f"{self._path}: damaged: {error}") from None
-        if size:
-            with naming_errors(self._path):
-                leaf = self._connection.execute("SELECT leaf FROM entry WHERE seq = ?", (size - 1,)).fetchone()[0]
-            if leaf_hash(leaf) != self._nodes(0, size - 1):
-                raise DamagedError(f"{self._path}: damaged: entry {size - 1} is not what was written")
+        if known != frontier:
+            raise DamagedError(f"{self._path}: damaged: nodes of the last entries are not what was written")
         return frontier
+
+    def _folded_from(self) -> int:
+        """The entry that a start folds first: after the saved state, or 0 when that is damaged and nothing pruned."""
+        with naming_errors(self._path):
+            rows = self._connection.execute("SELECT next_entry, data FROM saved_state").fetchall()
+        try:
+            for next_entry, stored in typed(self._path, rows, (int, bytes)):
+                unseal(self._path, stored)
+                return int(next_entry)
+        except DamagedError:
+            if self._one("SELECT ifnull(max(value), 0) FROM mark WHERE name = 'pruned_to'"):
+                raise
+        return 0
+
+    def _hashes(self, start: int) -> list[bytes]:
+        """Leaf hashes of the entries from ``start`` on, at most 256, each held against its node."""
+        with naming_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT seq, leaf FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?", (start, READ_ROWS_MAX)
+            ).fetchall()
+        if not rows:
+            raise DamagedError(f"{self._path}: damaged: entry {start} is missing")
+        hashes = []
+        for seq, (found, leaf) in enumerate(typed(self._path, rows, (int, bytes)), start):
+            hashes.append(leaf_hash(leaf))
+            if found != seq or hashes[-1] != self._nodes(0, seq):
+                raise DamagedError(f"{self._path}: damaged: entry {seq} is not what was written")
+        return hashes
 
     def _compare_signed(self) -> tuple[str | None, BehindSigned | None]:
         """J4 and J5: what was signed must be a prefix of what is held."""
@@ -163,7 +195,8 @@ class JournalWriter:
         except CheckpointDamagedError:
             return None, BehindSigned(self.size, None)
         if signed is None:
-            return None, BehindSigned(self.size, self._acked) if self._acked > self.size else None
+            # What HQ cosigned was signed: then there was a file.
+            return None, BehindSigned(self.size, None) if self._acked else None
         checkpoint, note = signed
         if max(checkpoint.size, self._acked) > self.size:
             return note, BehindSigned(self.size, max(checkpoint.size, self._acked))
@@ -176,7 +209,7 @@ class JournalWriter:
             return
         held, signed = self.behind.local_size, self.behind.signed_size
         if signed is None:
-            raise BehindSignedError(f"{self._files.checkpoint}: damaged: restore it from HQ's mirror")
+            raise BehindSignedError(f"{self._files.checkpoint}: damaged or gone: restore it from HQ's mirror")
         raise BehindSignedError(
             f"{self._path}: holds {held} entries, {signed} were signed: fetch the missing ones from HQ's mirror or"
             " enrol a new epoch"
@@ -195,7 +228,7 @@ class JournalWriter:
         with transaction(self._connection, self._path):
             self._write(prepared)
             if saved_state is not None:
-                self._connection.execute("REPLACE INTO saved_state VALUES (0, ?, ?)", (size, saved_state))
+                self._connection.execute("REPLACE INTO saved_state VALUES (0, ?, ?)", (size, seal(saved_state)))
         if len(self._heads) > _HEADS_CACHED_MAX:
             self._heads.clear()
         self._heads.update(prepared.heads)

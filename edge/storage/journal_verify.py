@@ -136,6 +136,14 @@ def _verify(walk: _Walk, checkpoint_path: Path | None) -> None:
     if more_cosigned or (signed is not None and signed.size > size):
         _found(size, f"entries from {size} on are missing: more were signed", f"自第 {size} 条起缺失：已签名的更多")
     _check_heads(walk)
+    _check_saved_state(reader)
+
+
+def _check_saved_state(reader: JournalReader) -> None:
+    try:
+        reader.saved_state()
+    except DamagedError as error:
+        _found(None, str(error), "保存的状态与写入时不符")
 
 
 def _check_sizes(walk: _Walk, signed: Checkpoint | None, cosigned: _Coming) -> None:
@@ -156,6 +164,8 @@ def _signed(walk: _Walk, checkpoint_path: Path | None) -> Checkpoint | None:
         found = open_note_file(checkpoint_path, walk.log_key)
     except CheckpointDamagedError as error:
         _found(None, str(error), f"检查点文件损坏：{checkpoint_path}")
+    if found is None and walk.reader.acked():
+        _found(None, f"{checkpoint_path}: gone, though HQ has cosigned", f"检查点文件缺失：{checkpoint_path}")
     return None if found is None else found[0]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge.ports.errors import DamagedError, RefusedError
-from edge.storage.databases import naming_errors
+from edge.storage.databases import naming_errors, typed
 from sync.formats.merkle import HASH_BYTES, NodeReader, NodeRow
 
 
@@ -38,6 +38,7 @@ def node_reader(connection: sqlite3.Connection, path: Path) -> NodeReader:
             found = connection.execute("SELECT hashes FROM node WHERE leaf = ?", (leaf,)).fetchone()
         if found is None:
             raise RefusedError(f"{path}: node {level}/{index} is not complete yet")
+        typed(path, (found,), (bytes,))
         node: bytes = found[0][level * HASH_BYTES : (level + 1) * HASH_BYTES]
         if len(node) != HASH_BYTES:
             raise DamagedError(f"{path}: damaged: node {level}/{index} is cut short")

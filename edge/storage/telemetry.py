@@ -152,7 +152,7 @@ class TelemetryWriter:
         with naming_errors(self._path):
             execute = self._connection.execute
             for number, device, channels, boot_id in execute("SELECT number, device, channels, boot_id FROM stream"):
-                self._know(_Stream(number, device, tuple(orjson.loads(channels)), boot_id))
+                self._know(_Stream(number, device, _names(self._path, channels), boot_id))
             self._next = execute("SELECT ifnull(max(number) + 1, 0) FROM sample").fetchone()[0]
             unsealed = execute(
                 "SELECT s.stream, min(s.number), count(*) FROM sample s"
@@ -330,7 +330,7 @@ class TelemetryReader:
                 " AND s.wall_ms >= ? AND s.wall_ms < ? ORDER BY s.number LIMIT ?",
                 (start, after, device, from_ms, to_ms, min(limit, READ_ROWS_MAX)),
             ).fetchall()
-        return tuple(_sample(device, row) for row in rows)
+        return tuple(self._sample(device, row) for row in rows)
 
     def batches(self, device: str, from_ms: int, to_ms: int) -> tuple[SealedBatch, ...]:
         """Sealed files that hold readings of [from_ms, to_ms) UTC of a device, at most 256, oldest first."""
@@ -345,10 +345,20 @@ class TelemetryReader:
             for first, last, count, digest, size in rows
         )
 
+    def _sample(self, device: str, row: tuple[int, str, int, int | None, bytes]) -> Sample:
+        number, channels, taken_at_ms, wall_ms, packed = row
+        names = _names(self._path, channels)
+        steps, qualities = unpack(packed, len(names))
+        block = BlockRead(device, names, steps, qualities, MonotonicMs(taken_at_ms))
+        return Sample(number, block, None if wall_ms is None else UtcMs(wall_ms))
 
-def _sample(device: str, row: tuple[int, str, int, int | None, bytes]) -> Sample:
-    number, channels, taken_at_ms, wall_ms, packed = row
-    names = tuple(orjson.loads(channels))
-    steps, qualities = unpack(packed, len(names))
-    block = BlockRead(device, names, steps, qualities, MonotonicMs(taken_at_ms))
-    return Sample(number, block, None if wall_ms is None else UtcMs(wall_ms))
+
+def _names(path: Path, channels: object) -> tuple[str, ...]:
+    """A stream's channels. Raises DamagedError for a text that was never written."""
+    try:
+        names = orjson.loads(channels) if isinstance(channels, str) else None
+    except orjson.JSONDecodeError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DamagedError(f"{path}: damaged: channels {str(channels)[:40]!r}")
+    return tuple(names)
