@@ -1,7 +1,7 @@
 """The nightly re-hash of the journal: ``python -P -m edge.app.integrity JOURNAL …``, started by the daemon.
 
 A process of its own and of low priority, because re-hashing in the daemon holds up taps. Prints one line of JSON:
-``{"cosigned", "entry", "finding", "ok", "signed", "size"}``. Exit 0: as written, 1: not.
+``{"cosigned", "entry", "finding", "ok", "signed", "size"}``. Exit 0: as written, 1: not, 3: it cannot be judged.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from edge.ports.errors import PermitgateError
 from edge.storage.journal_verify import verify_journal
 from sync.formats.note import VerifierKey
 
@@ -33,7 +34,13 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--log-key", type=VerifierKey.parse, required=True, help="the log's verifier key")
     parser.add_argument("--mirror", type=VerifierKey.parse, required=True, help="HQ's verifier key")
     asked = parser.parse_args(given)
-    report = verify_journal(asked.journal, checkpoint_path=asked.checkpoint, log_key=asked.log_key, mirror=asked.mirror)
+    try:
+        report = verify_journal(
+            asked.journal, checkpoint_path=asked.checkpoint, log_key=asked.log_key, mirror=asked.mirror
+        )
+    except PermitgateError as error:
+        sys.stderr.write(f"integrity: {error}\n")
+        return 3
     finding = report.finding
     answer = {
         "cosigned": report.acked,

@@ -79,7 +79,7 @@ def _keys_for_copy(config_path: Path, path: Path) -> LogKeys | None:
     try:
         with _opened(path) as reader:
             return keys if reader.origin == keys.log.name else None
-    except StoreError:
+    except (StoreError, DamagedError):
         return None
 
 

@@ -16,7 +16,7 @@ from edge.storage.journal_reader import JournalReader
 from sync.formats.checkpoint import Checkpoint, open_checkpoint, parse
 from sync.formats.cosignature import find_cosignature
 from sync.formats.errors import FormatError
-from sync.formats.merkle import EMPTY, leaf_hash
+from sync.formats.merkle import EMPTY, leaf_hash, root_at
 from sync.formats.note import MAX_NOTE_BYTES, split_note
 from sync.formats.tiles import Tile, decode_bundle, encode_bundle, split_tile, tile_bytes, tiles_of
 
@@ -58,10 +58,11 @@ def newest_head(reader: JournalReader, keys: LogKeys, checkpoint_path: Path) -> 
 def export_tiles(reader: JournalReader, keys: LogKeys, head: Head, folder: Path) -> TilesReport:
     """Write the folder and read it back. What is there already of the same log is kept and must agree.
 
-    Raises RefusedError for a folder that holds another log, DamagedError if what was read back is not the head's.
+    Raises RefusedError for a folder that holds another log, another past of it or more of it than is at hand,
+    DamagedError if what was read back is not the head's.
     """
     size = head.checkpoint.size
-    _check_folder(folder, head)
+    _check_folder(folder, head, reader)
     pruned_to = reader.pruned_to()
     files = 0
     for tile, data in _contents(reader, size, pruned_to):
@@ -114,8 +115,8 @@ def _check_entries(folder: Path, tile: Tile, pruned_to: int, hashes: tuple[bytes
         raise FormatError("its entries are not those of the level 0 tile", bundle.path)
 
 
-def _check_folder(folder: Path, head: Head) -> None:
-    """An older export of the same log may be brought up to date; nothing else is written over."""
+def _check_folder(folder: Path, head: Head, reader: JournalReader) -> None:
+    """An older export of the same past may be brought up to date; nothing else is written over."""
     path = folder / "checkpoint"
     if not path.exists():
         return
@@ -125,3 +126,9 @@ def _check_folder(folder: Path, head: Head) -> None:
         raise RefusedError(f"{path}: not a checkpoint ({error}): choose an empty folder") from None
     if found.origin != head.checkpoint.origin:
         raise RefusedError(f"{folder}: holds the log {found.origin}: choose another folder")
+    if found.size > head.checkpoint.size:
+        raise RefusedError(
+            f"{folder}: holds {found.size} entries, {head.checkpoint.size} are to be exported: choose another folder"
+        )
+    if root_at(found.size, reader.node) != found.root:
+        raise RefusedError(f"{folder}: FORK: holds another past at {found.size} entries: keep it, and tell HQ")

@@ -34,6 +34,10 @@ _READER_BUSY_TIMEOUT_S = 1.0
 
 _Owner = TypeVar("_Owner")
 
+# Of damage, but without a code that says so: a text column that is none (the sqlite3 module's own words), and a table,
+# column or index that the file's version has and its schema has not.
+_DAMAGED_WORDS = ("Could not decode", "no such table", "no such column", "no such index")
+
 Migrate = Callable[[str, Path], None]
 """Brings the file of that kind up to date, creating it if need be."""
 
@@ -62,8 +66,7 @@ def translated(error: Exception, path: Path) -> PermitgateError:
         return DamagedError(f"{path}: damaged: its schema is not text")
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
-    if code is None and str(error).startswith("Could not decode"):
-        # The sqlite3 module's own, about a text column: it has no code.
+    if str(error).startswith(_DAMAGED_WORDS):
         return DamagedError(f"{path}: damaged: {error}")
     if primary == sqlite3.SQLITE_FULL:
         return DiskFullError(f"{path}: no room to write: free disk space; nothing was lost ({error})")
@@ -211,15 +214,32 @@ def open_reader(path: Path, kind: str) -> sqlite3.Connection:
     Raises StoreError if there is no file or it cannot be read, DamagedError if it is none of ours, NewerDatabaseError.
     """
     with naming_errors(path):
-        connection = _connect(path, "ro", _READER_BUSY_TIMEOUT_S)
         try:
-            connection.execute("PRAGMA query_only = 1")
-            connection.execute("PRAGMA mmap_size = 0")
-            _judge_schema(kind, path, connection.execute("PRAGMA user_version").fetchone()[0])
-        except BaseException:
-            connection.close()
-            raise
+            return _open_reader(path, kind, "ro")
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or not _lies_still(path):
+                raise
+            # A copy where nothing can be written, as on a stick: SQLite wants to write beside it unless told.
+            return _open_reader(path, kind, "ro&immutable=1")
+
+
+def _open_reader(path: Path, kind: str, mode: str) -> sqlite3.Connection:
+    connection = _connect(path, mode, _READER_BUSY_TIMEOUT_S)
+    try:
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA mmap_size = 0")
+        _judge_schema(kind, path, connection.execute("PRAGMA user_version").fetchone()[0])
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _lies_still(path: Path) -> bool:
+    """Whether nobody has the file open to write: an owner has a WAL beside it, and what is in one must be read."""
+    wal = path.with_name(path.name + "-wal")
+    return path.is_file() and os.access(path, os.R_OK) and not (wal.exists() and wal.stat().st_size)
 
 
 def _judge_schema(kind: str, path: Path, found: int) -> None:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge.ports.errors import DamagedError, PermitgateError
+from edge.ports.errors import DamagedError, RefusedError, UnusableError
 from edge.ports.stores import READ_ROWS_MAX, Cosigned
 from edge.storage.checkpoint_file import CheckpointDamagedError, open_note_file
 from edge.storage.journal_reader import EntryRow, JournalReader
@@ -93,11 +93,14 @@ def verify_journal(
 ) -> VerifyReport:
     """Re-hash the file and say what is first wrong with it. Without keys, roots are judged and signatures are not.
 
-    ``checkpoint_path`` is the second file of J3. Whatever is wrong with the file is a finding, not an exception.
+    ``checkpoint_path`` is the second file of J3. Whatever is wrong with the file is a finding, not an exception. Raises
+    StoreError or NewerDatabaseError if it cannot be judged: who may not read it finds nothing wrong with it.
     """
     try:
+        if not path.is_file():
+            raise DamagedError(f"{path}: there is no such file")
         reader = JournalReader(path)
-    except PermitgateError as error:
+    except DamagedError as error:
         return VerifyReport("", 0, 0, EMPTY_ROOT, 0, 0, _unreadable(None, error))
     walk = _Walk(reader, log_key, mirror)
     finding = None
@@ -105,7 +108,7 @@ def verify_journal(
         _verify(walk, checkpoint_path)
     except _FoundError as found:
         finding = found.finding
-    except PermitgateError as error:
+    except (DamagedError, RefusedError) as error:
         finding = _unreadable(walk.frontier.size, error)
     finally:
         reader.close()
@@ -115,7 +118,7 @@ def verify_journal(
     )
 
 
-def _unreadable(seq: int | None, error: PermitgateError) -> Finding:
+def _unreadable(seq: int | None, error: UnusableError) -> Finding:
     return Finding(seq, f"not readable: {error}", f"无法读取：{error}")
 
 
@@ -265,12 +268,15 @@ def _check_cosigned(walk: _Walk, cosigned: Cosigned) -> None:
         checkpoint = parse(text)
         if walk.log_key is not None:
             open_checkpoint(cosigned.note, walk.log_key)
-        if walk.mirror is not None:
-            verify_cosignature(text, cosigned.note, walk.mirror)
+        at_s = cosigned.at_s if walk.mirror is None else verify_cosignature(text, cosigned.note, walk.mirror)
     except FormatError as error:
         size = cosigned.size
         _found(size - 1, f"HQ's cosignature over {size} entries is false: {error}", f"总部对前 {size} 条的会签不成立")
-    if checkpoint.size != cosigned.size or checkpoint.origin != walk.reader.origin:
-        _found(cosigned.size - 1, "a cosigned checkpoint is listed under another size", "会签检查点的大小不符")
+    if (checkpoint.size, checkpoint.origin, at_s) != (cosigned.size, walk.reader.origin, cosigned.at_s):
+        _found(
+            cosigned.size - 1,
+            "a cosigned checkpoint is listed under another size or time",
+            "会签检查点的大小或时间不符",
+        )
     _check_root(walk, checkpoint)
     walk.acked = checkpoint.size

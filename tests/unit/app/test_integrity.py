@@ -54,6 +54,18 @@ def test_a_journal_that_is_not_there_is_a_finding_too(
     assert "not readable" in orjson.loads(capfdbinary.readouterr().out)["finding"]
 
 
+def test_a_journal_that_cannot_be_judged_is_not_called_altered(
+    arguments: list[str], tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    connection = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert integrity.main(arguments) == 3
+    said = capfdbinary.readouterr()
+    assert said.out == b""
+    assert b"schema 99" in said.err
+
+
 def test_the_daemon_records_what_was_found() -> None:
     posted: list[Noticed] = []
     _tell(Integrity(3, 2, 1, None, None), posted.append)

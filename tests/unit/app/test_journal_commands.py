@@ -376,6 +376,29 @@ def test_an_export_is_brought_up_to_date_and_never_written_over_another_log(kept
     assert "gw2" in result.output
 
 
+def test_an_export_is_never_written_over_another_past_of_the_same_log(kept: Gateway, tmp_path: Path) -> None:
+    folder = tmp_path / "tiles"
+    assert run(kept, "journal", "export", "--tiles", str(folder)).exit_code == 0
+    whole = (folder / "checkpoint").read_text(encoding="utf-8").split("\n")
+    for size, said in ((whole[1], "FORK"), ("9999", "holds 9999 entries")):
+        text = "\n".join([whole[0], size, b64encode(bytes(32)).decode(), *whole[3:]])
+        (folder / "checkpoint").write_text(text, encoding="utf-8")
+        result = run(kept, "journal", "export", "--tiles", str(folder))
+        assert result.exit_code == 3
+        assert said in result.output
+        assert (folder / "checkpoint").read_text(encoding="utf-8") == text
+
+
+def test_a_damaged_copy_is_refused_whether_or_not_there_is_a_gateway_here(kept: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_bytes(b"x" + (kept.data / "journal.db").read_bytes()[1:])
+    for config in (kept.config, tmp_path / "absent.toml"):
+        result = CliRunner().invoke(
+            main, ["journal", "verify", "--config", str(config), "--journal", str(tmp_path / "copy.db")]
+        )
+        assert result.exit_code == 1
+        assert "damaged" in result.output
+
+
 def long_gateway(folder: Path) -> Gateway:
     """A journal of three bundles, of which HQ holds all."""
     gateway = Gateway(folder, write_config(folder), folder / "data", size=701)

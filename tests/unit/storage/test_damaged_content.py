@@ -271,6 +271,17 @@ def test_a_schema_that_is_not_text_is_damage_and_no_traceback(tmp_path: Path) ->
         open_journal(tmp_path)
 
 
+def test_a_table_whose_name_got_lost_is_damage(tmp_path: Path) -> None:
+    path = holding(tmp_path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA writable_schema = 1")
+    connection.execute("DELETE FROM sqlite_master WHERE tbl_name = 'saved_state'")
+    connection.close()
+    assert not verify_journal(path).ok
+    with pytest.raises(DamagedError, match=r"(?s)damaged.*kept as"):
+        open_journal(tmp_path)
+
+
 def test_a_text_column_that_is_not_text_is_damage(tmp_path: Path) -> None:
     path = holding(tmp_path)
     altered(path, "UPDATE log SET origin = CAST(x'ff' AS TEXT)")

@@ -1,14 +1,17 @@
 """Verification names the entry: whatever was altered in a copy of a journal, and wherever."""
 
+import os
 import sqlite3
+import subprocess
 from pathlib import Path
 from shutil import copy
 
 import pytest
 from storages import KEYS, LOG, MIRROR, STRANGER, cosigned, entries, entry, open_journal
 
+from edge.ports.errors import StoreError
 from edge.storage import journal_verify
-from edge.storage.journal_reader import JournalReader
+from edge.storage.journal_reader import EntryRow, JournalReader
 from edge.storage.journal_verify import VerifyReport, verify_journal
 from sync.formats.checkpoint import Checkpoint, sign
 from sync.formats.merkle import leaf_hash
@@ -96,6 +99,7 @@ def test_a_flip_of_any_byte_of_a_leaf_names_its_entry(sealed: Path, tmp_path: Pa
         ("DELETE FROM chain WHERE permit = 'PTW-2'", 37),
         ("UPDATE cosigned SET note = replace(note, 'hq', 'qh')", 24),
         ("UPDATE cosigned SET size = 24", 23),
+        ("UPDATE cosigned SET at_s = at_s + 1", 24),
         ("UPDATE cosigned SET size = 99", SIZE),
     ],
 )
@@ -160,6 +164,28 @@ def test_what_is_no_journal_is_a_finding_and_not_an_exception(tmp_path: Path) ->
     assert not verify_journal(tmp_path / "garbage.db").ok
     (tmp_path / "empty.db").write_bytes(b"")
     assert not verify_journal(tmp_path / "empty.db").ok
+
+
+def test_a_journal_that_cannot_be_judged_is_not_called_altered(
+    sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(reader: JournalReader, start: int, limit: int) -> tuple[EntryRow, ...]:
+        raise StoreError("database is locked")
+
+    monkeypatch.setattr(JournalReader, "rows", busy)
+    with pytest.raises(StoreError, match="locked"):
+        verify(sealed)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_copy_where_nothing_can_be_written_verifies(sealed: Path, tmp_path: Path) -> None:
+    copy(sealed / "journal.db", tmp_path / "journal.db")
+    subprocess.run(["mount", "--bind", tmp_path, tmp_path], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", tmp_path], check=True)
+        assert verify_journal(tmp_path / "journal.db").ok
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 def test_a_pruned_journal_verifies_by_its_hashes_and_chains(tmp_path: Path) -> None:
