@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 import orjson
 
-from edge.ports.errors import ConfigurationError, PermitgateError
+from edge.ports.errors import ConfigurationError, PermitgateError, UnusableError
 from sync.formats.errors import FormatError
 from sync.hq.refusals import Refusal
 
@@ -81,7 +81,7 @@ def write_json(result: Mapping[str, Any], json_to: str | None) -> None:
     try:
         Path(json_to).write_bytes(data)
     except OSError as error:
-        raise click.ClickException(f"--json {json_to}: cannot be written: {error}") from None
+        raise UnusableError(f"--json {json_to}: cannot be written: {error.strerror}") from None
 
 
 def fail(error: Exception) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from edge.app.answers import answer
 from edge.app.pack_contents import gather
-from edge.app.wording import printable
+from edge.app.wording import instant, printable
 from edge.config import load
 from edge.ports.errors import ConfigurationError, DamagedError
 from edge.storage.databases import write_durably
@@ -17,6 +18,7 @@ from sync.formats.errors import FormatError
 from sync.formats.note import VerifierKey
 from sync.formats.pack import write_pack
 from sync.formats.pack_archive import MAX_ARCHIVE_BYTES
+from sync.formats.pack_checks import Bracket
 from sync.formats.pack_verdict import PackVerdict, VerdictLine, verify_pack
 
 _VKEYS_BYTES_MAX = 65_536
@@ -80,15 +82,24 @@ def verify(path: Path, vkeys: Path | None, json_to: str | None) -> None:
 
     def tell() -> None:
         _say_verdict(verdict)
-        click.echo("VERIFIED / 校验通过" if verdict.ok else "REFUSED / 不予采信")
+        click.echo(_last_words(verdict, pinned is not None))
 
     answer(result, json_to, tell, ok=verdict.ok)
+
+
+def _last_words(verdict: PackVerdict, pinned: bool) -> str:
+    """What the lines above come to. Without pinned keys a pack is never called verified: anybody could have made it."""
+    if not verdict.ok:
+        return "REFUSED / 不予采信"
+    if pinned:
+        return "VERIFIED / 校验通过"
+    return "OF ONE PIECE, but by whom is not shown: give --vkeys FILE / 前后一致，但未核对签名者：请给出 --vkeys FILE"
 
 
 def read_vkeys(path: Path) -> Sequence[VerifierKey]:
     """Verifier keys in C2SP form, one a line; blank lines and lines with # are passed by. Raises ConfigurationError."""
     with open(path, "rb") as file:
-        lines = file.read(_VKEYS_BYTES_MAX).decode("utf-8", "replace").splitlines()
+        lines = file.read(_VKEYS_BYTES_MAX).decode("utf-8-sig", "replace").splitlines()
     keys: list[VerifierKey] = []
     problems: list[str] = []
     for number, line in enumerate(map(str.strip, lines), start=1):
@@ -119,3 +130,14 @@ def _say_verdict(verdict: PackVerdict) -> None:
             continue
         mark = "note" if line.ok and line.warning else "ok  " if line.ok else "NO  "
         click.echo(printable(f"{mark} {line.text_en} / {line.text_zh}"))
+        if line.name == "time":
+            _say_brackets(verdict.brackets)
+
+
+def _say_brackets(brackets: Sequence[Bracket]) -> None:
+    """Between which instants each entry was written; neighbours with the same bounds on one line."""
+    for bounds, group in groupby(brackets, key=lambda each: (each.not_before_ms, each.not_after_ms)):
+        numbers = [each.index for each in group]
+        entries = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]} ({len(numbers)})"
+        after, before = map(instant, bounds)
+        click.echo(f"     {entries}: after {after}, before {before} / 晚于 {after}，早于 {before}")

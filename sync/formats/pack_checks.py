@@ -66,7 +66,8 @@ def signers(members: Mapping[str, bytes], pinned: Sequence[note.VerifierKey] | N
     """Whether the keys that the pack is judged by are the verifier's own.
 
     The journal's key and every cosigner must be pinned; the authority log's key too, or a pinned cosigner vouches
-    for its head (a mirror cosigns only logs whose key it knows).
+    for its head: a mirror cosigns only logs whose key it knows, and of those only HQ's own is the authority's. It
+    cosigns every gateway's log as well, in which that gateway may write what it likes.
     """
     if pinned is None:
         return Answer("signers NOT pinned: keys are the pack's own", "签名者未固定：密钥来自证据包自身", warning=True)
@@ -83,10 +84,17 @@ def signers(members: Mapping[str, bytes], pinned: Sequence[note.VerifierKey] | N
     vouched = [key.name for key in pinned if cosigned_s(authority_note, key) is not None]
     if not vouched:
         raise FormatError(f"not among the pinned keys: {authority.origin}", POLICY)
+    if not any(authority.origin.startswith(f"{_hq_of(name)}/hq/authority/") for name in vouched):
+        raise FormatError(f"{authority.origin} is not the authority log of {vouched[0]}", AUTHORITY_HEAD)
     return Answer(
         f"signers pinned; the authority log by the cosignature of {vouched[0]}",
         f"签名者已固定；授权日志由 {vouched[0]} 副署担保",
     )
+
+
+def _hq_of(cosigner: str) -> str:
+    """The organisation that a cosigner named `<organisation>/hq/<role>` belongs to."""
+    return cosigner.rpartition("/hq/")[0]
 
 
 def archive(data: bytes, parts: Sequence[Member]) -> Answer:

@@ -61,7 +61,8 @@ def verify_pack(data: bytes, pinned: Sequence[VerifierKey] | None = None) -> Pac
     try:
         parts = read_members(data)
     except FormatError as error:
-        return PackVerdict((_refused("archive", error),))
+        unpinned = [_line("signers", partial(pack_checks.signers, {}, None))] if pinned is None else []
+        return PackVerdict((*unpinned, _refused("archive", error)))
     members = {part.name: part.data for part in parts}
     checks: list[tuple[str, Callable[[], Answer]]] = [
         ("signers", partial(pack_checks.signers, members, pinned)),

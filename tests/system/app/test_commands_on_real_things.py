@@ -101,7 +101,8 @@ def test_a_stranger_verifies_with_the_pack_alone_in_an_empty_folder(tmp_path: Pa
     command = [sys.executable, "-m", "edge", "pack", "verify", str(tmp_path / "P1.pgpack")]
     done = subprocess.run(command, cwd=empty, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "VERIFIED" in done.stdout
+    assert "NOT pinned" in done.stdout
+    assert "OF ONE PIECE" in done.stdout
     flipped = bytearray((tmp_path / "P1.pgpack").read_bytes())
     flipped[len(flipped) // 2] ^= 1
     (tmp_path / "P1.pgpack").write_bytes(flipped)

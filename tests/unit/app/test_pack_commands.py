@@ -80,8 +80,41 @@ def test_a_pack_verifies_with_ones_own_keys_and_says_when_it_only_has_its_own(pa
     first = verdict(pack)["lines"][0]
     assert first["en"] == "signers NOT pinned: keys are the pack's own"
     assert verify(pack).exit_code == 0
+    assert "OF ONE PIECE" in verify(pack).output
+    assert "VERIFIED" not in verify(pack).output
     brackets = verdict(pack)["entries"]
     assert all(each["not_before_ms"] and each["not_after_ms"] for each in brackets)
+
+
+def test_each_entry_is_told_with_the_bounds_of_its_time(pack: Path) -> None:
+    brackets = verdict(pack)["entries"]
+    groups = {(each["not_before_ms"], each["not_after_ms"]) for each in brackets}
+    told = [line for line in verify(pack).output.splitlines() if ": after 20" in line]
+    assert len(told) >= len(groups)
+    assert told[0].split(":")[0].strip().startswith(str(brackets[0]["index"]))
+    assert f"{brackets[-1]['index']}" in told[-1].split(":")[0]
+
+
+def test_a_pack_that_is_no_archive_still_says_first_that_nobody_was_pinned(tmp_path: Path) -> None:
+    path = tmp_path / "x.pgpack"
+    path.write_bytes(b"no archive")
+    assert verify(path).exit_code == 1
+    assert [line["name"] for line in verdict(path)["lines"]] == ["signers", "archive"]
+    pinned = vkeys(tmp_path, LOG.verifier(), MIRROR.cosigner())
+    assert [line["name"] for line in verdict(path, "--vkeys", pinned)["lines"]] == ["archive"]
+
+
+@pytest.mark.parametrize("text", ["\ufeff{0}\n{1}\n", "# mine\r\n{0}\r\n{1}\r\n", "{0}\n\n  {1}"])
+def test_a_list_of_keys_may_come_from_any_editor(pack: Path, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "vkeys"
+    path.write_bytes(text.format(LOG.verifier(), MIRROR.cosigner()).encode())
+    assert verify(pack, "--vkeys", str(path)).exit_code == 0
+
+
+def test_an_answer_that_cannot_be_written_is_no_refusal(pack: Path, tmp_path: Path) -> None:
+    result = verify(pack, "--json", str(tmp_path / "absent" / "answer.json"))
+    assert result.exit_code == 3
+    assert "cannot be written" in result.output
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,26 @@ def test_a_forgers_own_keys_are_not_hqs() -> None:
     assert "signers" in by_log
 
 
+@pytest.mark.parametrize(
+    "name", ["pg.example.org/gw/gw2/1", "pg.other.org/hq/authority/s014/1", "pg.example.org/gw/hq/authority/1"]
+)
+def test_another_log_that_hq_cosigns_is_not_hqs_word(name: str) -> None:
+    """The mirror cosigns every gateway's log, and whoever holds its key writes there what they like."""
+    other = SigningKey(name, private(9))
+    records = [authority_records()[0], canonical.encode({"id": "W1", "k": "worker", "op": "put", "rec": {}, "v": 1})]
+    tree = Tree.of(records)
+    policy = replace(POLICY, logs=(POLICY.logs[0], tlog_policy.Log(other.verifier())))
+    forged = replace(
+        WHOLE,
+        policy=policy,
+        authority_checkpoint=head(tree, other),
+        authority=tuple(replace(WHOLE.authority[0], index=i, data=records[i], hashes=tree.proof(i)) for i in (0, 1)),
+    )
+    verdict = verify_pack(write_pack(forged), PINNED)
+    assert not verdict.ok
+    assert "is not the authority log of pg.example.org/hq/mirror" in refusals(verdict)["signers"]
+
+
 def test_a_head_that_hq_did_not_cosign_meets_no_quorum() -> None:
     tree = Tree.of(journal())
     alone = checkpoint.sign(checkpoint.Checkpoint(LOG.name, tree.frontier.size, tree.frontier.root()), LOG)
