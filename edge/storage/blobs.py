@@ -46,8 +46,10 @@ class BlobStore:
             temporary.rename(self.path(digest))
             sync_folder(self._folder)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise translated_os(error, self._folder) from error
+        finally:
+            # Gone already if all went well; the pieces may raise whatever they like.
+            temporary.unlink(missing_ok=True)
         return BlobReference(digest, media_type, size)
 
     def read(self, digest: str) -> bytes:

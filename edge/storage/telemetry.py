@@ -3,7 +3,8 @@
 A sealed batch is UTF-8 text of JSON lines. First line: ``boot``, ``channels``, ``count``, ``device``, ``first_ms``,
 ``last_ms``, ``v``. Then one line per block: ``[taken_at_ms, wall_ms, [steps…]]`` with a fourth item, the qualities, if
 not all are good. ``taken_at_ms`` is CLOCK_BOOTTIME of that boot, ``wall_ms`` UTC or null, steps count the channel's
-resolution and are null where there is no data.
+resolution and are null where there is no data. A stored block that turned out damaged is there too, all its qualities
+``damaged``.
 """
 
 import sqlite3
@@ -18,7 +19,7 @@ import orjson
 
 from edge.core.entries import BlobReference
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
-from edge.ports.errors import DamagedError, RefusedError, UnusableError
+from edge.ports.errors import DamagedError, RefusedError, StoreError, UnusableError
 from edge.ports.stores import READ_ROWS_MAX, SealedBatch
 from edge.storage.blobs import BlobStore
 from edge.storage.databases import (
@@ -35,6 +36,9 @@ from edge.storage.databases import (
 
 SAMPLES_PER_BATCH_MAX = 256
 """Blocks in one sealed file; also the most rows that sealing reads at once."""
+
+DAMAGED = "damaged"
+"""In a sealed file: the quality of a block whose row was no longer what was written."""
 
 MEDIA_TYPE = "application/jsonl"
 VERSION = 1
@@ -213,7 +217,16 @@ class TelemetryWriter:
             for number, waiting in self._open.items()
             if waiting.count >= SAMPLES_PER_BATCH_MAX or waiting.first_taken_ms < due_before_ms
         ]
-        return tuple(self._seal(self._by_number[number]) for number in due)
+        sealed: list[SealedBatch] = []
+        for number in due:
+            try:
+                sealed.append(self._seal(self._by_number[number]))
+            except StoreError:
+                # What was sealed must be told: nothing else names it. The rest is due again at the next call.
+                if not sealed:
+                    raise
+                break
+        return tuple(sealed)
 
     def _seal(self, stream: _Stream) -> SealedBatch:
         waiting = self._open[stream.number]
@@ -289,10 +302,13 @@ def _batch_lines(stream: _Stream, rows: Sequence[Any], span: tuple[int | None, i
     }
     yield orjson.dumps(header, option=orjson.OPT_APPEND_NEWLINE)
     for _, taken_at_ms, wall_ms, packed in rows:
-        steps, qualities = unpack(packed, len(stream.channels))
-        line: list[Any] = [taken_at_ms, wall_ms, steps]
-        if None in steps:
-            line.append([quality.value for quality in qualities])
+        line: list[Any] = [taken_at_ms, wall_ms]
+        try:
+            steps, qualities = unpack(packed, len(stream.channels))
+        except DamagedError:
+            line += ([None] * len(stream.channels), [DAMAGED] * len(stream.channels))
+        else:
+            line += (steps, [quality.value for quality in qualities]) if None in steps else (steps,)
         yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -1,5 +1,6 @@
 """Files by content: named by what they hold, whole or not at all."""
 
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -48,3 +49,14 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no room"):
         blobs.put((piece for _ in range(1) for piece in failing()), "text/plain")
     assert list((tmp_path / "blobs").iterdir()) == []
+
+
+def test_content_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"half"
+        raise DamagedError("a row of it")
+
+    store = BlobStore(tmp_path / "blobs")
+    with pytest.raises(DamagedError):
+        store.put(pieces(), "text/plain")
+    assert not list((tmp_path / "blobs").iterdir())

@@ -1,7 +1,8 @@
 """Files that SQLite reads without complaint and that are not what was written: found at the start, kept and named."""
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from shutil import copy
 
@@ -25,12 +26,13 @@ from test_telemetry_store import block, open_telemetry
 
 from edge.app.daemon_parts import fold_journal
 from edge.core import codec
-from edge.core.entries import Entry
+from edge.core.entries import BlobReference, Entry
 from edge.core.state import Durable
 from edge.ports.errors import DamagedError, PermitgateError
-from edge.ports.stores import BehindSigned, BehindSignedError
+from edge.ports.stores import BehindSigned, BehindSignedError, DiskFullError
 from edge.runtime.hq_link import read_authority
 from edge.storage.authority_reader import AuthorityReader
+from edge.storage.blobs import BlobStore
 from edge.storage.journal_reader import JournalReader, Search
 from edge.storage.journal_verify import verify_journal
 
@@ -370,3 +372,36 @@ def test_a_stream_whose_channels_are_no_list_sets_telemetry_aside(tmp_path: Path
         with pytest.raises(DamagedError, match=r"channels.*kept as"):
             open_telemetry(tmp_path)
         copy(tmp_path / "whole.db", path)
+
+
+def test_a_damaged_row_of_readings_is_sealed_as_damaged_and_stops_no_other_device(tmp_path: Path) -> None:
+    writer = open_telemetry(tmp_path)
+    writer.append([block("gas-1", 10_000), block("gas-1", 10_100), block("gas-2", 10_200)], None)
+    altered(tmp_path / "telemetry.db", "UPDATE sample SET packed = x'00' WHERE number = 0")
+    batches = writer.seal(20_000)
+    writer.close()
+    assert [(batch.device, batch.count) for batch in batches] == [("gas-1", 2), ("gas-2", 1)]
+    lines = (tmp_path / "blobs" / batches[0].blob.sha256).read_text().splitlines()
+    assert [json.loads(line) for line in lines[1:]] == [
+        [10_000, None, [None, None], ["damaged", "damaged"]],
+        [10_100, None, [100, 209]],
+    ]
+
+
+def test_batches_sealed_before_the_disk_was_full_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = open_telemetry(tmp_path)
+    writer.append([block("gas-1", 10_000), block("gas-2", 10_000)], None)
+    put_whole, calls = BlobStore.put, []
+
+    def put(store: BlobStore, pieces: Iterable[bytes], media_type: str) -> BlobReference:
+        calls.append(media_type)
+        if len(calls) in (2, 3):
+            raise DiskFullError("no room")
+        return put_whole(store, pieces, media_type)
+
+    monkeypatch.setattr(BlobStore, "put", put)
+    assert [batch.device for batch in writer.seal(20_000)] == ["gas-1"]
+    with pytest.raises(DiskFullError):
+        writer.seal(20_000)
+    assert [batch.device for batch in writer.seal(20_000)] == ["gas-2"]
+    writer.close()
