@@ -229,6 +229,7 @@ def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
             "state": daemon.link.state,
             "why": daemon.link.why,
             "since_s": (now_ms - daemon.link.since_ms) // 1000,
+            "refused": daemon.link.refused,
         },
         "children": {
             name: {"alive": child.alive, "pid": child.pid, "restarts": child.restarts, "dropped": child.dropped}

@@ -48,6 +48,8 @@ def _say_status(found: Mapping[str, Any]) -> None:
         click.secho("journal DAMAGED or cut short: entry is refused; see `permitgate journal verify`", fg="red")
         click.secho("日志损坏或缺失：禁止进入；请运行 `permitgate journal verify`", fg="red")
     click.echo(f"HQ: {link['state']} ({link['why']}), authority {found['authority']['size']} operations")
+    if link["refused"]:
+        click.secho(f"REFUSED between here and HQ / 与总部之间有内容被拒绝: {link['refused']}", fg="red")
     for name, each in found["children"].items():
         click.echo(f"child {name}: {'up' if each['alive'] else 'DOWN'}, {each['restarts']} restarts")
 

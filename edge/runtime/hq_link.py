@@ -39,7 +39,10 @@ class LinkEvents:
 
 
 class HqLink:
-    """The sync child and what it last said. ``state`` is ``up``, ``down`` or ``unknown``; ``why`` says why."""
+    """The sync child and what it last said. ``state`` is ``up``, ``down`` or ``unknown``; ``why`` says why.
+
+    ``refused`` is what one side last refused of the other, None: nothing since HQ's last cosignature.
+    """
 
     def __init__(
         self, setup: Mapping[str, Any], authority_path: Path, boot_id: str, clock: MonotonicClock, events: LinkEvents
@@ -52,6 +55,7 @@ class HqLink:
         self.state = "unknown"
         self.why = "not connected yet"
         self.since_ms: int = clock()
+        self.refused: str | None = None
         self.child = ChildProcess(
             "sync", list(_ARGV), clock, self._take, self._lost, silence_s=_SILENCE_S, on_started=self._begin
         )
@@ -89,6 +93,7 @@ class HqLink:
     def _take(self, message: Message) -> None:
         match message:
             case {"k": "cosigned", "note": str(note)}:
+                self.refused = None
                 self._events.cosigned(note)
             case {"k": "applied"}:
                 self._applied(message)
@@ -98,6 +103,7 @@ class HqLink:
                 anchor = Anchor(ClockSource.HQ, UtcMs(utc), doubt, self._boot_id, MonotonicMs(at))
                 self._events.post(ClockAnchored(anchor))
             case {"k": "refused", "what": str(what), "why": str(why)}:
+                self.refused = f"{what}: {why}"
                 _log.warning("hq_refused", what=what, why=why)
                 self._events.post(Noticed("hq.refused", what, why[:500]))
             case {"k": "link", "state": str(state), "why": str(why)}:
