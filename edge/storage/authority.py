@@ -47,11 +47,6 @@ class AuthorityWriter:
         self._wal_bytes = 0
         self._own_origin()
         self._trusted = self._restore()
-        reader = AuthorityReader(path)
-        try:
-            reader.check()
-        finally:
-            reader.close()
 
     @classmethod
     def open(
@@ -71,12 +66,14 @@ class AuthorityWriter:
         NewerDatabaseError, OwnedError, UnusableError for another origin, StoreError.
         """
         file = OwnedFile("authority", path, "FULL", "HQ's word is fetched again from the start", check_bytes_max)
-        return open_owned(
-            file,
-            now_ms,
-            migrate,
-            lambda connection, lock: cls(connection, lock, path, origin, Merger(connection, site, pepper)),
-        )
+
+        def build(connection: sqlite3.Connection, lock: OwnerLock) -> "AuthorityWriter":
+            writer = cls(connection, lock, path, origin, Merger(connection, site, pepper))
+            if path.stat().st_size <= check_bytes_max:
+                _check_records(path)
+            return writer
+
+        return open_owned(file, now_ms, migrate, build)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -161,3 +158,12 @@ class AuthorityWriter:
         if whole:
             self._wal_bytes = 0
         return whole
+
+
+def _check_records(path: Path) -> None:
+    """What a start of the daemon reads must be readable: otherwise HQ's word is fetched again. Raises DamagedError."""
+    reader = AuthorityReader(path)
+    try:
+        reader.check()
+    finally:
+        reader.close()
