@@ -83,6 +83,31 @@ def worst(qualities: Sequence[Quality]) -> Quality:
     return min(qualities, key=_WORST_FIRST.index)
 
 
+class _Sentinels:
+    """The raw bit patterns of one register that are no measurement.
+
+    ``suspects`` are their values, cheap to look among. The bits decide: NaN equals nothing, and 0.0 equals -0.0.
+    """
+
+    def __init__(self, channel: ChannelProfile, blocks: Sequence[Block]) -> None:
+        self._block, self._register = next(
+            (index, register)
+            for index, block in enumerate(blocks)
+            for register in block.registers
+            if register.name == channel.register
+        )
+        self._layout = blocks[self._block]
+        self._qualities = dict(channel.sentinels)
+        self.suspects = frozenset(raw_value(self._register.kind, pattern) for pattern in self._qualities)
+
+    def look_up(self, payloads: Sequence[bytes]) -> Quality | None:
+        """What the register's bits mean; None: they are no sentinel."""
+        words = payload_of(self._register, self._layout, payloads[self._block])
+        if self._register.kind.words == 2:
+            words = bytes(words[index] for index in _BYTE_ORDERS[self._register.order])
+        return self._qualities.get(int.from_bytes(words, "big"))
+
+
 class _Channel(NamedTuple):
     """What decoding one channel needs; ``quantise`` None: the raw integer is the number of steps."""
 
@@ -90,7 +115,7 @@ class _Channel(NamedTuple):
     quantise: Callable[[int], int] | Callable[[float], int | None] | None
     lowest_steps: int
     highest_steps: int
-    sentinels: dict[int | float, Quality] | None
+    sentinels: _Sentinels | None
     unit_position: int
     unit_code: int | None
 
@@ -103,7 +128,10 @@ class Decoder:
         self._unpackers = tuple(block_unpacker(block) for block in blocks)
         order = [register.name for block in blocks for register in block.registers]
         kinds = {register.name: register.kind for register in profile.registers}
-        self._channels = tuple(_compile_channel(channel, kinds, order) for channel in profile.channels)
+        self._channels = tuple(
+            _compile_channel(channel, kinds[channel.register], order, _Sentinels(channel, blocks))
+            for channel in profile.channels
+        )
         self._whole_device = tuple(
             (order.index(rule.register), _StatusJudge(rule)) for rule in profile.statuses if rule.channels is None
         )
@@ -125,7 +153,7 @@ class Decoder:
         steps: list[int | None] = []
         faults: list[tuple[int, Quality]] = []
         for channel in self._channels:
-            found, quality = _decode_channel(channel, values)
+            found, quality = _decode_channel(channel, values, payloads)
             if quality is not Quality.GOOD:
                 faults.append((len(steps), quality))
             steps.append(found)
@@ -149,11 +177,13 @@ class Decoder:
         return tuple(steps), tuple(qualities)
 
 
-def _decode_channel(channel: _Channel, values: Values) -> tuple[int | None, Quality]:
+def _decode_channel(channel: _Channel, values: Values, payloads: Sequence[bytes]) -> tuple[int | None, Quality]:
     position, quantise, lowest, highest, sentinels, unit_position, unit_code = channel
     raw = values[position]
-    if sentinels is not None and raw in sentinels:
-        return None, sentinels[raw]
+    if sentinels is not None and (raw in sentinels.suspects or raw - raw != 0):  # NaN is among no suspects
+        meant = sentinels.look_up(payloads)
+        if meant is not None:
+            return None, meant
     if unit_code is not None and values[unit_position] != unit_code:
         return None, Quality.DECODE_FAIL
     steps: int | None = raw if quantise is None else quantise(raw)  # type: ignore[arg-type, assignment]
@@ -164,16 +194,14 @@ def _decode_channel(channel: _Channel, values: Values) -> tuple[int | None, Qual
     return None, Quality.OUT_OF_RANGE
 
 
-def _compile_channel(channel: ChannelProfile, kinds: dict[str, Kind], order: list[str]) -> _Channel:
-    kind = kinds[channel.register]
+def _compile_channel(channel: ChannelProfile, kind: Kind, order: list[str], sentinels: _Sentinels) -> _Channel:
     make = float_quantiser if kind is Kind.F32 else integer_quantiser
-    sentinels = {raw_value(kind, pattern): quality for pattern, quality in channel.sentinels}
     return _Channel(
         position=order.index(channel.register),
         quantise=make(channel.scale, channel.resolution, channel.quantity),
         lowest_steps=channel.lowest_steps,
         highest_steps=channel.highest_steps,
-        sentinels=sentinels or None,
+        sentinels=sentinels if channel.sentinels else None,
         unit_position=order.index(channel.unit_register) if channel.unit_register is not None else 0,
         unit_code=channel.unit_code,
     )

@@ -1,6 +1,7 @@
 """Decoding: what looks safe and is not has no number, and statuses come before values."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,25 @@ def test_the_published_wind_frame_reads_8_6_metres_a_second() -> None:
 def test_a_sentinel_is_a_fault_and_not_6553_metres_a_second() -> None:
     assert RENKE.decode([b"\xff\xff"]) == ((None,), (Quality.DEVICE_FAULT,))
     assert RENKE.decode([b"\xff\xfe"]) == ((None,), (Quality.OUT_OF_RANGE,))
+
+
+def test_a_sentinel_that_is_no_number_means_what_its_profile_says() -> None:
+    """0xFFFFFFFF is a NaN in a binary32 register, and a NaN equals nothing: the bits decide."""
+    assert GENERIC.decode([b"\xff\xff\xff\xff\x00\x00"]) == ((None,), (Quality.DEVICE_FAULT,))
+    assert GENERIC.decode([b"\x7f\xc0\x00\x00\x00\x00"]) == ((None,), (Quality.DECODE_FAIL,))
+
+
+@pytest.mark.parametrize("order", WordOrder)
+def test_a_sentinel_of_minus_zero_leaves_zero_alone_in_every_word_order(order: WordOrder) -> None:
+    generic = load_profile("generic")
+    gas, status = generic.registers
+    channel = replace(generic.channels[0], sentinels=((0x80000000, Quality.INHIBITED),))
+    profile = replace(generic, registers=(replace(gas, order=order), status), channels=(channel,))
+    decoder = Decoder(profile, plan_of(profile))
+    sign = {"ABCD": 0, "CDAB": 2, "BADC": 1, "DCBA": 3}[order.value]
+    minus_zero = bytes(0x80 if index == sign else 0 for index in range(4))
+    assert decoder.decode([minus_zero + b"\x00\x00"]) == ((None,), (Quality.INHIBITED,))
+    assert decoder.decode([bytes(6)]) == ((0,), (Quality.GOOD,))
 
 
 def test_status_bits_and_unexplained_bits_of_the_generic_detector() -> None:
