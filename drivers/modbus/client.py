@@ -5,15 +5,11 @@ question. Here the received bytes themselves are compared with the question, who
 reply the RTU line is left quiet, and drained, until the longest legal late reply is over. One thread uses a connection.
 """
 
-import errno
 import logging
-import os
-import select
 import struct
 from dataclasses import dataclass
 from math import ceil
 
-from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.register_message import (
@@ -24,6 +20,7 @@ from pymodbus.pdu.register_message import (
 )
 
 from drivers.modbus.load import reply_ms, silence_ms
+from drivers.modbus.wires import Reception, SerialWire, TcpWire, whole_frames
 from edge.ports.devices import MonotonicClock, MonotonicMs, Sleep
 from edge.ports.errors import DeviceError
 
@@ -33,7 +30,6 @@ _PDU_TYPES: dict[int, type[ModbusPDU]] = {3: ReadHoldingRegistersRequest, 4: Rea
 _TCP_REPLY = struct.Struct(">HHHBBB")
 _TCP_HEADER = struct.Struct(">HHHBB")
 _EXCEPTION_FLAG = 0x80
-_READ_MAX = 1024
 _DRAIN_READS_MAX = 64
 _FIRST_RECONNECT_MS = 250
 _LONGEST_RECONNECT_MS = 2_000
@@ -48,6 +44,10 @@ class BusDownError(DeviceError):
 
 class NoReplyError(DeviceError):
     """Nothing usable came before the time-out."""
+
+
+class ClosedError(DeviceError):
+    """The far side of a TCP connection closed it upon this question: the unit's fault until others suffer it too."""
 
 
 class BadReplyError(DeviceError):
@@ -112,86 +112,6 @@ class _InputReply(ReadInputRegistersResponse):
         return type(self).__name__
 
 
-class _Reception:
-    """What the current question has received so far, and until when more may come."""
-
-    __slots__ = ("clock", "deadline", "received")
-
-    def __init__(self, clock: MonotonicClock) -> None:
-        self.clock = clock
-        self.deadline = 0
-        self.received = b""
-
-    def start(self, deadline: int) -> None:
-        self.deadline = deadline
-        self.received = b""
-
-    def remaining_s(self) -> float:
-        return max(0, self.deadline - self.clock()) / 1000.0
-
-
-class _TcpClient(ModbusTcpClient):
-    """pymodbus's client with a reception that ends at the question's deadline however the bytes trickle."""
-
-    reception: _Reception
-
-    def close(self) -> None:
-        """Lets go of the connection."""
-        super().close()  # type: ignore[no-untyped-call]
-
-    def recv(self, size: int | None) -> bytes:
-        """Next bytes, or none at the deadline. Raises ConnectionException when the far side closed."""
-        del size
-        assert self.socket is not None
-        try:
-            self.socket.settimeout(self.reception.remaining_s() or 0.001)
-            data = self.socket.recv(_READ_MAX)
-        except TimeoutError:
-            return b""
-        except OSError as error:
-            self.close()
-            raise ConnectionException(str(error)) from error
-        if not data:
-            self.close()
-            raise ConnectionException("closed by the far side")
-        self.reception.received += data
-        return data
-
-
-class _SerialClient(ModbusSerialClient):
-    """pymodbus's client, waiting for bytes in the kernel in place of polling for them."""
-
-    reception: _Reception
-
-    def close(self) -> None:
-        """Lets go of the port."""
-        super().close()  # type: ignore[no-untyped-call]
-
-    def recv(self, size: int | None) -> bytes:
-        """Next bytes, or none at the deadline. Raises ConnectionException when the port is gone."""
-        del size
-        data = self.read_now(self.reception.remaining_s())
-        self.reception.received += data
-        return data
-
-    def read_now(self, wait_s: float) -> bytes:
-        """What the line has within ``wait_s``. Raises ConnectionException when the port is gone."""
-        assert self.socket is not None
-        try:
-            descriptor = self.socket.fileno()
-            if not select.select([descriptor], [], [], wait_s)[0]:
-                return b""
-            data = os.read(descriptor, _READ_MAX)
-            if not data:
-                raise OSError(errno.EIO, "hung up")
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            self.close()
-            raise ConnectionException(str(error)) from error
-        return data
-
-
 class Connection:
     """Asks one question at a time. ``request`` either returns the register bytes asked for, or raises a DeviceError."""
 
@@ -199,21 +119,26 @@ class Connection:
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
-        self._reception = _Reception(clock)
-        self._client = _make_client(settings)
-        self._client.reception = self._reception
+        self._reception = Reception(clock)
+        self._line = (settings.baud, settings.parity, settings.stop_bits)
+        self._client = self._make_client()
         self._client.set_max_no_responses(1_000_000_000)
         self._client.register(_HoldingReply)
         self._client.register(_InputReply)
-        self._serial = self._client if isinstance(self._client, _SerialClient) else None
-        line = (settings.baud, settings.parity, settings.stop_bits)
-        self._line = line
-        self._silence_ms = ceil(silence_ms(*line))
+        self._silence_ms = ceil(silence_ms(*self._line))
         self._quiet_until = 0
         self._disturbed = False
         self._connect_at = 0
         self._reconnect_ms = _FIRST_RECONNECT_MS
         self._silent = 0
+        self.steps = 0
+        self.asked_at = MonotonicMs(0)
+
+    def _make_client(self) -> TcpWire | SerialWire:
+        settings, timeout_s = self._settings, self._settings.timeout_ms / 1000.0
+        if settings.kind == "tcp":
+            return TcpWire(settings.host, settings.tcp_port, timeout_s, self._reception)
+        return SerialWire(settings.port, self._line, timeout_s, self._reception)
 
     def request(self, question: Request) -> bytes:
         """The register bytes of the answer, 2 * count of them.
@@ -224,27 +149,33 @@ class Connection:
         reused = self._client.connected
         try:
             return self._ask(question)
-        except BusDownError:
-            if not reused or self._serial is not None:
+        except ClosedError:
+            if not reused:
                 raise
-        self._connect_at = 0
         return self._ask(question)
 
+    def hear_out(self, question: Request, unanswered_at: MonotonicMs) -> None:
+        """Have the line quiet, and drained, once more: the answer to ``question`` may have been a late, equal one.
+
+        ``unanswered_at``: when its like was asked in vain. A device that is always late by about the time since then
+        would be late for the next question too; that one is asked when such an answer falls into the quiet.
+        """
+        late_ms, timeout_ms = self._late_ms(question), self._settings.timeout_ms
+        since_ms = self.asked_at - unanswered_at
+        quiet_ms = late_ms if since_ms > late_ms + timeout_ms else max(late_ms, since_ms + timeout_ms)
+        self._quiet_until = max(self._quiet_until, self.asked_at + quiet_ms)
+        self._disturbed = True
+
     def _ask(self, question: Request) -> bytes:
-        self._connect()
-        if self._serial is not None:
-            self._wait_for_quiet(self._serial)
-        started = self._clock()
+        self._make_ready()
+        self.steps += 1
+        started = self.asked_at = self._clock()
         self._reception.start(started + self._settings.timeout_ms)
         try:
             self._client.execute(False, question.pdu)
             payload = self._checked(question)
-        except ConnectionException as error:
-            self._lost()
-            raise BusDownError(f"bus {self._settings.bus}: {error.string}") from error
-        except OSError as error:
-            self._lost()
-            raise BusDownError(f"bus {self._settings.bus}: {error}") from error
+        except (ConnectionException, OSError) as error:
+            raise self._closed(question) from error
         except ModbusException as error:
             self._failed(question, started)
             self._count_silence()
@@ -261,16 +192,26 @@ class Connection:
         """Lets go of the port or the connection; the next ``request`` opens it again."""
         self._client.close()
 
+    def _make_ready(self) -> None:
+        """Connected, and nothing that came before the question is left that could be taken for its answer."""
+        if isinstance(self._client, TcpWire) and self._client.connected and not self._client.in_step():
+            self._client.close()
+        self._connect()
+        if isinstance(self._client, SerialWire):
+            self._wait_for_quiet(self._client)
+
     def _connect(self) -> None:
         if self._client.connected:
             return
         now = self._clock()
         if now < self._connect_at:
             raise BusDownError(f"bus {self._settings.bus}: {self._where()} is not open; tried again within 2 s")
+        self.steps += 1
+        self._reception.start(now + self._settings.timeout_ms)
         if not self._client.connect():
             self._connect_at = self._clock() + self._reconnect_ms
             self._reconnect_ms = min(2 * self._reconnect_ms, _LONGEST_RECONNECT_MS)
-            raise BusDownError(f"bus {self._settings.bus}: cannot open {self._where()}")
+            raise BusDownError(f"bus {self._settings.bus}: cannot open {self._where()}: {self._client.refusal}")
         self._reconnect_ms = _FIRST_RECONNECT_MS
         self._silent = 0
 
@@ -278,14 +219,21 @@ class Connection:
         settings = self._settings
         return settings.port if settings.kind == "rtu" else f"{settings.host}:{settings.tcp_port}"
 
-    def _lost(self) -> None:
+    def _closed(self, question: Request) -> DeviceError:
+        """A serial port that went away is nobody's fault; a TCP connection may be closed because of one unit."""
         self._client.close()
+        if isinstance(self._client, TcpWire):
+            return ClosedError(f"unit {question.unit}: {self._where()} closed the connection when asked")
+        return self._gone()
+
+    def _gone(self) -> BusDownError:
         self._connect_at = self._clock() + self._reconnect_ms
+        return BusDownError(f"bus {self._settings.bus}: {self._where()} is gone; is the adapter plugged in?")
 
     def _count_silence(self) -> None:
         """A TCP peer that swallows every question may be a connection that only we still believe in: make a new one."""
         self._silent += 1
-        if self._serial is None and self._silent >= _SILENT_REPLIES_BEFORE_RECONNECT:
+        if isinstance(self._client, TcpWire) and self._silent >= _SILENT_REPLIES_BEFORE_RECONNECT:
             self._silent = 0
             self._client.close()
 
@@ -296,21 +244,27 @@ class Connection:
         return NoReplyError(f"unit {question.unit}: no reply within {self._settings.timeout_ms} ms")
 
     def _failed(self, question: Request, started: MonotonicMs) -> None:
-        """A late answer may still come: it starts by ``longest_reply_ms`` and takes its time on the line."""
-        late_ms = max(question.longest_reply_ms, self._settings.timeout_ms) + ceil(
-            reply_ms(question.count, *self._line)
-        )
-        self._quiet_until = max(self._quiet_until, started + late_ms)
-        self._disturbed = True
+        """What comes next must not be taken for another question's answer: see the module's text."""
+        if isinstance(self._client, SerialWire):
+            self._quiet_until = max(self._quiet_until, started + self._late_ms(question))
+            self._disturbed = True
+        elif not whole_frames(self._reception.received):
+            self._client.close()  # the rest of a torn frame would be the beginning of the next one
+
+    def _late_ms(self, question: Request) -> int:
+        """A late answer starts by ``longest_reply_ms`` and takes its time on the line."""
+        on_line_ms = ceil(reply_ms(question.count, *self._line))
+        return max(question.longest_reply_ms, self._settings.timeout_ms) + on_line_ms
 
     def _rest_line(self) -> None:
-        if self._serial is not None:
+        if isinstance(self._client, SerialWire):
             self._quiet_until = max(self._quiet_until, self._clock() + self._silence_ms)
 
-    def _wait_for_quiet(self, serial: _SerialClient) -> None:
+    def _wait_for_quiet(self, serial: SerialWire) -> None:
         """The silence between frames; after a failure, the end of anything late, thrown away."""
         wait_ms = self._quiet_until - self._clock()
         if wait_ms > 0:
+            self.steps += 1
             self._sleep(wait_ms / 1000.0)
         if not self._disturbed:
             return
@@ -319,29 +273,14 @@ class Connection:
                 if not serial.read_now(0):
                     break
         except ConnectionException as error:
-            self._lost()
-            raise BusDownError(f"bus {self._settings.bus}: {error.string}") from error
+            raise self._gone() from error
         self._disturbed = False
 
     def _checked(self, question: Request) -> bytes:
         received = self._reception.received
-        if self._serial is None:
+        if isinstance(self._client, TcpWire):
             return _checked_tcp(received, question)
         return _checked_rtu(received, question)
-
-
-def _make_client(settings: BusSettings) -> _TcpClient | _SerialClient:
-    timeout_s = settings.timeout_ms / 1000.0
-    if settings.kind == "tcp":
-        return _TcpClient(settings.host, port=settings.tcp_port, timeout=timeout_s, retries=0)
-    return _SerialClient(
-        settings.port,
-        baudrate=settings.baud,
-        parity=settings.parity,
-        stopbits=settings.stop_bits,
-        timeout=timeout_s,
-        retries=0,
-    )
 
 
 def _checked_rtu(received: bytes, question: Request) -> bytes:

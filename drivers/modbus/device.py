@@ -47,7 +47,9 @@ class ModbusReader:
         )
         first = self.blocks[0]
         # One register where the block has more: a late reply to the block then fails the probe's length check.
-        self._probe = Request(settings.unit, first.function, first.address, 1, late_ms) if first.count > 1 else None
+        self._probe = Request(settings.unit, first.function, first.address, 1, late_ms)
+        self._probe_is_block = first.count == 1
+        self._unanswered_at = MonotonicMs(0)
         channels = self._decoder.channels
         self._nothing = (channels, (None,) * len(channels), (Quality.COMM_FAIL,) * len(channels))
 
@@ -57,8 +59,8 @@ class ModbusReader:
         if not self._breaker.allows(started):
             return self.unreadable(started)
         try:
-            if self._probe is not None and self._breaker.failures:
-                self._connection.request(self._probe)
+            if self._breaker.failures:
+                self._prove()
                 started = self._clock()
             payloads = [self._connection.request(question) for question in self._questions]
         except BusDownError as error:
@@ -68,11 +70,18 @@ class ModbusReader:
             self.trouble = str(error)
             if not isinstance(error, ModbusExceptionError) or error.code in GATEWAY_EXCEPTIONS:
                 self._breaker.failed(self._clock())
+                self._unanswered_at = self._connection.asked_at
             return self.unreadable(started)
         self._breaker.succeeded()
         self.trouble = ""
         steps, qualities = self._decoder.decode(payloads)
         return BlockRead(self.device, self._decoder.channels, steps, qualities, started)
+
+    def _prove(self) -> None:
+        """After a failure: one register, whose answer is thrown away, before anything is believed again."""
+        self._connection.request(self._probe)
+        if self._probe_is_block:
+            self._connection.hear_out(self._probe, self._unanswered_at)
 
     def unreadable(self, now: MonotonicMs) -> BlockRead:
         """All channels without a value: what is said of a device that could not be asked."""
@@ -86,6 +95,11 @@ class ModbusBus:
         self.readers = readers
         self.connection = connection
         self._units = units
+
+    @property
+    def steps(self) -> int:
+        """Grows with every connecting, asking and waiting, each bounded: a bus whose ``steps`` grow does not hang."""
+        return self.connection.steps
 
     def plan(self) -> list[str]:
         """Every request of one round, in words."""

@@ -337,7 +337,8 @@ class Daemon:
             "telemetry": lambda: self.telemetry.progress,
         }
         for loop in self.bus_loops:
-            progress[f"bus-{loop.bus}"] = lambda loop=loop: loop.progress  # type: ignore[misc]
+            bus = self.buses[loop.bus]
+            progress[f"bus-{loop.bus}"] = lambda loop=loop, bus=bus: loop.progress + bus.steps  # type: ignore[misc]
         return Supervisor(
             system_clock.monotonic_ms,
             ProgressWatch(progress),
