@@ -34,6 +34,19 @@ _DRAIN_READS_MAX = 64
 _FIRST_RECONNECT_MS = 250
 _LONGEST_RECONNECT_MS = 2_000
 _SILENT_REPLIES_BEFORE_RECONNECT = 3
+_EXCEPTIONS = {
+    0x01: "illegal function",
+    0x02: "illegal data address",
+    0x03: "illegal data value",
+    0x04: "server device failure",
+    0x05: "acknowledge",
+    0x06: "server device busy",
+    0x08: "memory parity error",
+    0x0A: "gateway path unavailable",
+    0x0B: "gateway target device failed to respond",
+}
+"""The names of Application Protocol V1.1b3, 7."""
+
 GATEWAY_EXCEPTIONS = frozenset({0x0A, 0x0B})
 """Gateway path unavailable, gateway target failed to respond (Application Protocol V1.1b3, 7): the unit is silent."""
 
@@ -59,7 +72,7 @@ class ModbusExceptionError(DeviceError):
 
     def __init__(self, unit: int, code: int) -> None:
         self.code = code
-        super().__init__(f"unit {unit}: Modbus exception {code}")
+        super().__init__(f"unit {unit}: Modbus exception {code}, {_EXCEPTIONS.get(code, 'which no standard names')}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +218,8 @@ class Connection:
             return
         now = self._clock()
         if now < self._connect_at:
-            raise BusDownError(f"bus {self._settings.bus}: {self._where()} is not open; tried again within 2 s")
+            why = f"{self._where()} is not open: {self._client.refusal or 'it was lost'}; tried again within 2 s"
+            raise BusDownError(f"bus {self._settings.bus}: {why}")
         self.steps += 1
         self._reception.start(now + self._settings.timeout_ms)
         if not self._client.connect():

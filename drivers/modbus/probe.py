@@ -4,17 +4,29 @@ A wrong address or word order gives numbers, not errors; a person who sees all f
 notices which one is right.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
+from typing import NamedTuple
 
-from drivers.modbus.client import Connection, ModbusExceptionError, Request
+from drivers.modbus.client import GATEWAY_EXCEPTIONS, BusDownError, Connection, ModbusExceptionError, Request
 from drivers.modbus.decode import Decoder, in_all_orders, payload_of
-from drivers.modbus.plan import plan_of
+from drivers.modbus.plan import Block, plan_of
 from drivers.modbus.quantise import shortest_decimal
 from drivers.modbus.register_map import ChannelProfile, Kind, Profile, Register
 from edge.ports.devices import Quality
 from edge.ports.errors import DeviceError
+
+Column = tuple[ChannelProfile, int | None, Quality]
+"""A channel, its figure in steps of the resolution, and how good that is."""
+
+
+class _Answer(NamedTuple):
+    """What one register said. With both: read by itself, after its block was refused."""
+
+    data: bytes | None
+    error: DeviceError | None
 
 
 class Verdict(Enum):
@@ -22,6 +34,16 @@ class Verdict(Enum):
 
     PLAUSIBLE = ("plausible", "数值合理", "value within its range")
     OUTSIDE = ("outside", "超出量程，请核对地址、字序和倍率", "outside its range: check address, word order and scale")
+    UNDECODABLE = (
+        "undecodable",
+        "不是该单位的数值，请核对设备的单位设置、地址和字序",
+        "no number in the profile's unit: check the unit that the device is set to, address and word order",
+    )
+    UNJUDGED = (
+        "unjudged",
+        "已解码，但其他寄存器未读到，无法判断是否有效",
+        "decoded, but another register was not read: whether it is valid cannot be told",
+    )
     NOT_GOOD = ("not_good", "设备声明数值无效", "the device says that the value is not valid")
     STATUS = ("status", "状态寄存器", "a status register")
     REFUSED = (
@@ -29,7 +51,13 @@ class Verdict(Enum):
         "设备拒绝该地址，请核对地址和功能码",
         "refused by the device: check address and function code",
     )
+    REFUSED_IN_BLOCK = (
+        "refused_in_block",
+        "单独可读，但轮询所用的整块读取被设备拒绝，请减小 gap 或 max_registers",
+        "answers by itself, but the device refuses the block that polling reads: lower gap or max_registers",
+    )
     NO_ANSWER = ("no_answer", "无应答，请核对接线、站号和波特率", "no answer: check wiring, unit number and baud rate")
+    NOT_OPEN = ("not_open", "端口或连接无法打开", "the port or connection cannot be opened")
 
     def __init__(self, code: str, words_zh: str, words_en: str) -> None:
         self.code = code
@@ -39,7 +67,11 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeRow:
-    """One register. ``orders`` are numbers as text per word order; ``decoded`` is the channel's value with its unit."""
+    """One register. ``orders`` are numbers as text per word order; ``decoded`` is the channel's value with its unit.
+
+    ``span`` is the range in which the value would be plausible, with its unit; ``quality`` is None for a status, and
+    for a value whose status could not be read.
+    """
 
     register: str
     printed: str
@@ -48,59 +80,121 @@ class ProbeRow:
     raw_hex: str
     orders: tuple[tuple[str, str], ...]
     decoded: str
+    span: str
     quality: Quality | None
     verdict: Verdict
     detail: str
 
 
 def probe(connection: Connection, unit: int, profile: Profile) -> tuple[ProbeRow, ...]:
-    """Reads each register of the profile once, in the blocks of normal polling. Device trouble is a verdict."""
+    """Reads each register of the profile once, in the blocks of normal polling. Device trouble is a verdict.
+
+    The registers of a block that the device refuses are read one by one, to find the one that it does not have.
+    """
+    answers: dict[str, _Answer] = {}
     blocks = plan_of(profile)
-    payloads: list[bytes] = []
-    rows: list[ProbeRow] = []
     for block in blocks:
-        question = Request(unit, block.function, block.address, block.count, profile.longest_reply_ms)
-        try:
-            payloads.append(connection.request(question))
-        except DeviceError as error:
-            rows.extend(_unanswered(register, error) for register in block.registers)
-    if rows:
-        return tuple(rows)
-    steps, qualities = Decoder(profile, blocks).decode(payloads)
-    columns = {
-        channel.register: (channel, found, quality)
-        for channel, found, quality in zip(profile.channels, steps, qualities, strict=True)
-    }
-    return tuple(
-        _row(register, payload_of(register, block, payload), columns.get(register.name))
-        for block, payload in zip(blocks, payloads, strict=True)
-        for register in block.registers
-    )
+        answers |= _read(connection, unit, profile, block)
+    read = {name: answer.data for name, answer in answers.items() if answer.data is not None}
+    columns = _columns(profile, blocks, read)
+    registers = [register for block in blocks for register in block.registers]
+    return tuple(_row(register, answers[register.name], columns.get(register.name, [])) for register in registers)
 
 
-def _unanswered(register: Register, error: DeviceError) -> ProbeRow:
-    verdict = Verdict.REFUSED if isinstance(error, ModbusExceptionError) else Verdict.NO_ANSWER
+def _read(connection: Connection, unit: int, profile: Profile, block: Block) -> dict[str, _Answer]:
+    question = Request(unit, block.function, block.address, block.count, profile.longest_reply_ms)
+    try:
+        payload = connection.request(question)
+    except ModbusExceptionError as error:
+        if error.code in GATEWAY_EXCEPTIONS or len(block.registers) == 1:
+            return {register.name: _Answer(None, error) for register in block.registers}
+        return _read_each(connection, unit, profile, block, error)
+    except DeviceError as error:
+        return {register.name: _Answer(None, error) for register in block.registers}
+    return {register.name: _Answer(payload_of(register, block, payload), None) for register in block.registers}
+
+
+def _read_each(
+    connection: Connection, unit: int, profile: Profile, block: Block, refusal: DeviceError
+) -> dict[str, _Answer]:
+    """The registers of a refused block one by one. If each answers, it is the block that the device refuses."""
+    found: dict[str, _Answer] = {}
+    for register in block.registers:
+        found |= _read(connection, unit, profile, _block_of(register))
+    if all(answer.data is not None for answer in found.values()):
+        return {name: answer._replace(error=refusal) for name, answer in found.items()}
+    return found
+
+
+def _block_of(register: Register) -> Block:
+    return Block(register.function, register.address, register.kind.words, (register,))
+
+
+def _columns(profile: Profile, blocks: tuple[Block, ...], read: Mapping[str, bytes]) -> dict[str, list[Column]]:
+    """What each register decodes to: as a poll would have it if all were read, else by itself, status unknown."""
+    if len(read) == len(profile.registers):
+        single = tuple(_block_of(register) for block in blocks for register in block.registers)
+        payloads = [read[each.registers[0].name] for each in single]
+        steps, qualities = Decoder(profile, single).decode(payloads)
+        found = list(zip(profile.channels, steps, qualities, strict=True))
+    else:
+        found = [_alone(profile, channel, read) for channel in profile.channels if channel.register in read]
+    columns: dict[str, list[Column]] = {}
+    for column in found:
+        columns.setdefault(column[0].register, []).append(column)
+    return columns
+
+
+def _alone(profile: Profile, channel: ChannelProfile, read: Mapping[str, bytes]) -> Column:
+    bare = replace(channel, unit_register=None, unit_code=None)
+    register = next(each for each in profile.registers if each.name == channel.register)
+    cut = replace(profile, registers=(register,), channels=(bare,), statuses=())
+    (steps,), (quality,) = Decoder(cut, (_block_of(register),)).decode([read[register.name]])
+    return channel, steps, Quality.NEVER_READ if quality is Quality.GOOD else quality
+
+
+def _row(register: Register, answer: _Answer, columns: list[Column]) -> ProbeRow:
     where = (register.name, register.printed, register.function, register.address)
-    return ProbeRow(*where, "", (), "", None, verdict, str(error))
-
-
-def _row(register: Register, raw: bytes, column: tuple[ChannelProfile, int | None, Quality] | None) -> ProbeRow:
+    if answer.data is None:
+        assert answer.error is not None
+        return ProbeRow(*where, "", (), "", "", None, _unanswered(answer.error), str(answer.error))
     orders = tuple(
-        (order.value, _shown(register.kind, value)) for order, value in in_all_orders(register.kind, raw).items()
+        (order.value, _shown(register.kind, value))
+        for order, value in in_all_orders(register.kind, answer.data).items()
     )
-    decoded, quality, verdict = "", None, Verdict.STATUS
-    if column is not None:
-        channel, steps, quality = column
-        decoded = quality.value if steps is None else f"{steps * channel.resolution} {channel.unit}"
-        verdict = _verdict(quality)
-    where = (register.name, register.printed, register.function, register.address)
-    return ProbeRow(*where, raw.hex(" ", 2), orders, decoded, quality, verdict, "")
+    decoded = ", ".join(_figure(channel, steps, quality) for channel, steps, quality in columns)
+    span = ", ".join(_span(channel) for channel, _, _ in columns)
+    qualities = [each for _, _, each in columns]
+    quality = next((each for each in qualities if each is not Quality.GOOD), Quality.GOOD) if columns else None
+    verdict = Verdict.STATUS if quality is None else _VERDICTS.get(quality, Verdict.NOT_GOOD)
+    if answer.error is not None:
+        verdict = Verdict.REFUSED_IN_BLOCK
+    judged = None if quality is Quality.NEVER_READ else quality
+    detail = "" if answer.error is None else str(answer.error)
+    return ProbeRow(*where, answer.data.hex(" ", 2), orders, decoded, span, judged, verdict, detail)
 
 
-def _verdict(quality: Quality) -> Verdict:
-    if quality is Quality.GOOD:
-        return Verdict.PLAUSIBLE
-    return Verdict.OUTSIDE if quality in (Quality.OUT_OF_RANGE, Quality.DECODE_FAIL) else Verdict.NOT_GOOD
+_VERDICTS = {
+    Quality.GOOD: Verdict.PLAUSIBLE,
+    Quality.OUT_OF_RANGE: Verdict.OUTSIDE,
+    Quality.DECODE_FAIL: Verdict.UNDECODABLE,
+    Quality.NEVER_READ: Verdict.UNJUDGED,
+}
+
+
+def _unanswered(error: DeviceError) -> Verdict:
+    if isinstance(error, ModbusExceptionError) and error.code not in GATEWAY_EXCEPTIONS:
+        return Verdict.REFUSED
+    return Verdict.NOT_OPEN if isinstance(error, BusDownError) else Verdict.NO_ANSWER
+
+
+def _figure(channel: ChannelProfile, steps: int | None, quality: Quality) -> str:
+    return quality.value if steps is None else f"{steps * channel.resolution} {channel.unit}"
+
+
+def _span(channel: ChannelProfile) -> str:
+    lowest, highest = channel.lowest_steps * channel.resolution, channel.highest_steps * channel.resolution
+    return f"{lowest} … {highest} {channel.unit}"
 
 
 def _shown(kind: Kind, value: int | float) -> str:

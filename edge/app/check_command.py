@@ -20,14 +20,14 @@ from edge.host import system_clock
 from edge.ports.errors import ConfigurationError, PermitgateError
 from edge.runtime.control import request
 
-_SILENT = frozenset({Verdict.NO_ANSWER, Verdict.REFUSED})
+_SILENT = frozenset({Verdict.NO_ANSWER, Verdict.REFUSED, Verdict.REFUSED_IN_BLOCK, Verdict.NOT_OPEN})
 
 _TEXT = {
     "en": {
         "device": "device {device} at unit {unit} of bus {bus}:",
         "register": "  {register} ({printed}, function {function}, address {address}): {words}",
         "raw": "    raw {raw}   {orders}",
-        "decoded": "    decoded {decoded}, {quality}",
+        "decoded": "    decoded {decoded}, {quality}; range {span}",
         "held": "  NOT probed: `permitgate run` answers here and reads this serial line; stop it first",
         "running": "`permitgate run` answers on {socket}",
     },
@@ -35,7 +35,7 @@ _TEXT = {
         "device": "设备 {device}，总线 {bus}，地址 {unit}：",
         "register": "  {register}（{printed}，功能码 {function}，地址 {address}）：{words}",
         "raw": "    原始 {raw}   {orders}",
-        "decoded": "    解码 {decoded}，{quality}",
+        "decoded": "    解码 {decoded}，{quality}；量程 {span}",
         "held": "  未试读：`permitgate run` 正在运行并占用该串口，请先停止它",
         "running": "`permitgate run` 正在运行（{socket}）",
     },
@@ -136,8 +136,9 @@ def _lines(probed: Probed, language: Language) -> list[str]:
         if row.raw_hex:
             orders = "  ".join(f"{order} {value}" for order, value in row.orders)
             lines.append(text["raw"].format(raw=row.raw_hex, orders=orders))
-        if row.decoded and row.quality is not None:
-            lines.append(text["decoded"].format(decoded=row.decoded, quality=row.quality.value))
+        if row.decoded:
+            quality = row.verdict.code if row.quality is None else row.quality.value
+            lines.append(text["decoded"].format(decoded=row.decoded, quality=quality, span=row.span))
     return lines
 
 
@@ -161,6 +162,7 @@ def _row_json(row: ProbeRow) -> dict[str, Any]:
         "raw": row.raw_hex,
         "orders": dict(row.orders),
         "decoded": row.decoded,
+        "range": row.span,
         "quality": None if row.quality is None else row.quality.value,
         "verdict": row.verdict.code,
         "zh": row.verdict.words_zh,

@@ -1,0 +1,91 @@
+"""``check --probe`` on devices that do not answer as their profile says: each register that can be read is shown."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from drivers.modbus.client import BusSettings, Connection
+from drivers.modbus.probe import ProbeRow, Verdict, probe
+from drivers.modbus.profile import load_profile
+from edge.host.system_clock import monotonic_ms, sleep
+from edge.ports.devices import Quality
+from hil.modbus_site import ModbusSite
+from hil.modbus_unit import SimulatedUnit, load_profile_data
+
+pytestmark = pytest.mark.system
+
+
+class OddUnit(SimulatedUnit):
+    """An XCD without the registers ``missing``, that answers requests of at most ``longest`` registers."""
+
+    def __init__(self, missing: tuple[int, ...] = (), longest: int = 125) -> None:
+        super().__init__(load_profile_data("honeywell_xcd"), 1)
+        self._missing = missing
+        self._longest = longest
+
+    def answer(self, request: bytes) -> bytes:
+        address, count = int.from_bytes(request[1:3], "big"), int.from_bytes(request[3:5], "big")
+        if count > self._longest or any(address <= each < address + count for each in self._missing):
+            return bytes([request[0] | 0x80, 2])
+        return super().answer(request)
+
+
+@contextmanager
+def probed(unit: SimulatedUnit | None) -> Iterator[dict[str, ProbeRow]]:
+    """The rows of an XCD at unit 1; None: a gateway behind which nothing has that number."""
+    site = ModbusSite([] if unit is None else [unit])
+    settings = BusSettings("b1", "tcp", 200, host="127.0.0.1", tcp_port=site.serve_tcp())
+    connection = Connection(settings, monotonic_ms, sleep)
+    try:
+        yield {row.register: row for row in probe(connection, 1, load_profile("honeywell_xcd"))}
+    finally:
+        connection.close()
+        site.close()
+
+
+@pytest.mark.parametrize(("missing", "name"), [(10, "measuring_unit"), (4, "fault_and_warning")])
+def test_one_register_that_the_device_lacks_hides_no_other(missing: int, name: str) -> None:
+    unit = OddUnit((missing,))
+    unit.set_value("gas", "13.9")
+    with probed(unit) as rows:
+        refused = [each for each, row in rows.items() if row.verdict is Verdict.REFUSED]
+        assert refused == [name]
+        assert "illegal data address" in rows[name].detail
+        gas = rows["gas_reading"]
+        assert (gas.raw_hex, gas.decoded, gas.quality) == ("415e 6666", "13.9 %LEL", None)
+        assert gas.verdict is Verdict.UNJUDGED
+        assert dict(gas.orders).keys() == {"ABCD", "CDAB", "BADC", "DCBA"}
+
+
+def test_a_device_that_refuses_only_the_block_is_told_so() -> None:
+    with probed(OddUnit(longest=2)) as rows:
+        assert rows["gas_reading"].verdict is Verdict.REFUSED_IN_BLOCK
+        assert rows["gas_reading"].raw_hex == "0000 0000"
+        assert rows["measuring_unit"].verdict is Verdict.STATUS
+
+
+def test_a_detector_set_to_another_unit_is_not_called_out_of_range() -> None:
+    unit = OddUnit()
+    unit.set_register("measuring_unit", 4)
+    with probed(unit) as rows:
+        assert rows["gas_reading"].verdict is Verdict.UNDECODABLE
+        assert rows["gas_reading"].quality is Quality.DECODE_FAIL
+
+
+def test_a_value_is_shown_beside_the_range_in_which_it_would_be_plausible() -> None:
+    with probed(OddUnit()) as rows:
+        assert rows["gas_reading"].span == "0.0 … 100.0 %LEL"
+
+
+def test_a_gateway_that_hears_nothing_of_the_unit_is_no_refusal_of_the_unit() -> None:
+    with probed(None) as rows:
+        assert {row.verdict for row in rows.values()} == {Verdict.NO_ANSWER}
+        assert "failed to respond" in rows["gas_reading"].detail
+
+
+def test_a_port_that_is_not_there_is_no_matter_of_unit_numbers() -> None:
+    connection = Connection(BusSettings("b1", "tcp", 200, host="127.0.0.1", tcp_port=1), monotonic_ms, sleep)
+    rows = probe(connection, 1, load_profile("honeywell_xcd"))
+    assert {row.verdict for row in rows} == {Verdict.NOT_OPEN}
+    assert all("refused" in row.detail for row in rows)
