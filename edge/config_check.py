@@ -281,7 +281,8 @@ def _check_on_bus(device: Sourced[Device], profile: Profile, bus: Sourced[Bus]) 
     value = bus.value
     if bus.table.good("poll_s") and value.poll_ms < profile.min_poll_ms:
         what = f"{profile.model} may be asked each {profile.min_poll_ms / 1000:g} s at most"
-        device.table.refuse("bus", f"{what}, and poll_s of bus {value.id!r} is less (line {bus.table.line('poll_s')})")
+        line = bus.table.line("poll_s")
+        device.table.refuse("bus", f"{what}, and poll_s of bus {value.id!r} is less (line {line}); raise that one")
     match value:
         case RtuBus():
             _check_on_line(device, profile, value, bus.table)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -93,6 +94,9 @@ _HOST: Final[dict[str, Any]] = {
     "pattern": re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:]{2,39}"),
     "form": "a host name or an IP address",
 }
+_NUMERIC_HOST = re.compile(r"[0-9.]+|[0-9a-f]*:[0-9a-f:]*")
+"""What is meant as an address: no name server would know it."""
+
 _GAS: Final[dict[str, Any]] = {
     "pattern": re.compile(r"[a-z0-9][a-z0-9-]{0,31}"),
     "form": "a gas of the rule packs, such as methane",
@@ -286,13 +290,24 @@ def _rtu_bus(table: Table, identity: str, simulate: bool) -> RtuBus:
 
 
 def _tcp_bus(table: Table, identity: str) -> TcpBus:
+    host = table.getstring("host", **_HOST)
+    if table.good("host") and _NUMERIC_HOST.fullmatch(host) and not _is_address(host):
+        table.refuse("host", f"{host} is no IP address; give one such as 10.0.0.5, or a host name")
     return TcpBus(
         id=identity,
-        host=table.getstring("host", **_HOST),
+        host=host,
         tcp_port=table.getint("tcp_port", minimum=1, maximum=65_535, default=502),
         timeout_ms=_milliseconds(table, "timeout_s", 50, 5_000, 500),
         poll_ms=_milliseconds(table, "poll_s", 50, 60_000, 1_000),
     )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _device(table: Table) -> Sourced[Device]:

@@ -136,14 +136,14 @@ class Table:
                 parts.append(shown_key(part))
         return ".".join(parts)
 
-    def _take(self, key: str, default: Default | Required) -> tuple[bool, Any]:
+    def _take(self, key: str, default: Default | Required, allowed: str = "") -> tuple[bool, Any]:
         """Whether there is a value to check, and it, or else the default. Notes a key that must be there and is not."""
         if key not in self._read:
             self._read.append(key)
         if key in self._values:
             return True, self._values[key]
         if isinstance(default, Required):
-            self.refuse(key, "missing; this key has no default")
+            self.refuse(key, f"missing; this key has no default: give {allowed}")
         return False, default
 
     # ---- tables within
@@ -182,10 +182,10 @@ class Table:
         self, key: str, *, minimum: int, maximum: int, unit: str = "", default: Default | Required = REQUIRED
     ) -> int | Default:
         """A whole number from ``minimum`` to ``maximum``, both included; ``unit`` is for the message."""
-        present, value = self._take(key, default)
+        allowed = f"a whole number from {minimum} to {maximum}{unit and ' ' + unit}"
+        present, value = self._take(key, default, allowed)
         if not present:
             return minimum if isinstance(value, Required) else value
-        allowed = f"a whole number from {minimum} to {maximum}{unit and ' ' + unit}"
         if type(value) is not int:
             self.refuse(key, f"must be {allowed}, not {kind_of(value)}")
         elif not minimum <= value <= maximum:
@@ -198,10 +198,10 @@ class Table:
         self, key: str, *, minimum_ms: int, maximum_ms: int, default_ms: int | Required = REQUIRED, why: str = ""
     ) -> int:
         """Seconds, whole or with up to three decimals, as exact milliseconds; ``why`` explains the bounds."""
-        present, value = self._take(key, default_ms)
+        allowed = f"seconds from {_seconds(minimum_ms)} to {_seconds(maximum_ms)}{why and f' ({why})'}"
+        present, value = self._take(key, default_ms, allowed)
         if not present:
             return minimum_ms if isinstance(value, Required) else int(value)
-        allowed = f"seconds from {_seconds(minimum_ms)} to {_seconds(maximum_ms)}{why and f' ({why})'}"
         if type(value) is not int and not isinstance(value, Decimal):
             self.refuse(key, f"must be {allowed}, not {kind_of(value)}")
             return minimum_ms
@@ -217,7 +217,7 @@ class Table:
 
     def getbool(self, key: str, *, default: bool | Required = REQUIRED) -> bool:
         """``true`` or ``false``."""
-        present, value = self._take(key, default)
+        present, value = self._take(key, default, "true or false")
         if present and not isinstance(value, bool):
             self.refuse(key, f"must be true or false, without quotes, not {kind_of(value)}")
         return value is True
@@ -226,7 +226,7 @@ class Table:
         self, key: str, choices: Mapping[Any, Choice], *, default: Default | Required = REQUIRED
     ) -> Choice | Default:
         """The value that ``choices`` gives for what is written; its keys are texts or whole numbers."""
-        present, value = self._take(key, default)
+        present, value = self._take(key, default, f"one of: {listed(choices)}")
         standing_in = next(iter(choices.values()))
         if not present:
             return standing_in if isinstance(value, Required) else value
@@ -241,7 +241,7 @@ class Table:
         self, key: str, *, pattern: "re.Pattern[str]", form: str, default: Default | Required = REQUIRED
     ) -> str | Default:
         """Text that matches ``pattern`` as a whole; ``form`` says in words what that is."""
-        present, value = self._take(key, default)
+        present, value = self._take(key, default, form)
         if not present:
             return "" if isinstance(value, Required) else value
         if not isinstance(value, str):
@@ -263,10 +263,10 @@ class Table:
         default: tuple[str, ...] | Required = REQUIRED,
     ) -> tuple[str, ...]:
         """Texts in brackets, each of which matches ``pattern``, none twice."""
-        present, value = self._take(key, default)
+        allowed = f"{count_min} to {count_max} texts in brackets, each {form}"
+        present, value = self._take(key, default, allowed)
         if not present:
             return () if isinstance(value, Required) else tuple(value)
-        allowed = f"{count_min} to {count_max} texts in brackets, each {form}"
         if not isinstance(value, list):
             self.refuse(key, f"must be {allowed}, not {kind_of(value)}")
         elif not count_min <= len(value) <= count_max:
@@ -281,10 +281,10 @@ class Table:
 
     def getpath(self, key: str, *, length_max: int = 4096, default: Path | Required = REQUIRED) -> Path:
         """An absolute path of at most ``length_max`` bytes, without ``..``; whether it exists is not asked."""
-        present, value = self._take(key, default)
+        form = f"an absolute path of at most {length_max} bytes, without '..'"
+        present, value = self._take(key, default, form)
         if not present:
             return Path("/") if isinstance(value, Required) else Path(value)
-        form = f"an absolute path of at most {length_max} bytes, without '..'"
         if not isinstance(value, str):
             self.refuse(key, f"must be text in quotes ({form}), not {kind_of(value)}")
         elif not path_is_plain(value, length_max):

@@ -192,6 +192,7 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(old: str, new: 
         ("baud = 9600", 'baud = 9600\nparity = "E"', "renke_rs_fsjt_n01 cannot do parity = E of bus 'b1' (line"),
         ("baud = 9600", "baud = 9600\nstop_bits = 2", "renke_rs_fsjt_n01 cannot do stop_bits = 2"),
         ("poll_s = 1.0", "poll_s = 0.4", "may be asked each 0.5 s at most, and poll_s of bus 'b1' is less (line"),
+        ("poll_s = 1.0", "poll_s = 0.4", "raise that one"),
         ("unit = 1", "unit = 248", "248 is out of range on a serial bus (line"),
         ('gas = "methane"', "", "missing: limits of combustible gas depend on the gas"),
         ('gas = "methane"', 'gas = "methan"', "'methan' is not in the rule packs of area 'a1' (line"),
@@ -273,6 +274,17 @@ def test_prealarm_must_come_before_the_alarm_and_directories_must_differ() -> No
 def test_keys_of_the_other_kind_of_bus_are_unknown() -> None:
     (problem,) = _problems(('host = "10.0.0.5"', 'host = "10.0.0.5"\nbaud = 9600'))
     assert "bus[b2].baud: unknown key; allowed here: id, kind, host, tcp_port, timeout_s, poll_s" in problem
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "10.0.0", "10.0.0.0.5", "fe80:::1"])
+def test_a_host_that_looks_like_an_address_and_is_none_is_refused(host: str) -> None:
+    (problem,) = _problems(('host = "10.0.0.5"', f'host = "{host}"'))
+    assert f"bus[b2].host: {host} is no IP address" in problem
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "fe80::1", "gas-gateway", "plc.site-14.example.org", "2b.example.org"])
+def test_addresses_and_names_are_hosts(host: str) -> None:
+    parse(_changed(('host = "10.0.0.5"', f'host = "{host}"')).encode(), "gw.toml")
 
 
 def test_an_unknown_kind_of_bus_is_one_finding_not_ten() -> None:

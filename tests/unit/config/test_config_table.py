@@ -127,7 +127,11 @@ def test_a_missing_key_is_named_with_the_line_of_its_table_and_a_default_is_not(
     assert table.getint("poll", minimum=1, maximum=9, default=5) == 5
     assert table.getstring("by", pattern=_WORD, form="letters", default=None) is None
     table.getint("port", minimum=1, maximum=9)
-    assert _findings(table) == ["site.toml:2: hq.port: missing; this key has no default"]
+    table.getchoice("kind", {"rtu": 1, "tcp": 2})
+    assert _findings(table) == [
+        "site.toml:2: hq.port: missing; this key has no default: give a whole number from 1 to 9",
+        "site.toml:2: hq.kind: missing; this key has no default: give one of: rtu, tcp",
+    ]
 
 
 def test_every_unknown_key_is_named_with_the_nearest_known_one() -> None:
