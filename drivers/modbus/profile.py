@@ -250,26 +250,27 @@ def _status(table: Table, registers: dict[str, Register], channels: tuple[str, .
     name = _known_register(table, "register", registers)
     if name in registers and registers[name].kind not in (Kind.U16, Kind.U32):
         table.refuse("register", f"{name!r} is {registers[name].kind.value}; a status register is u16 or u32")
+    raw_max = _LONG_MAX if name in registers and registers[name].kind.words == 2 else _WORD_MAX
     spoken_of = re.compile("|".join(map(re.escape, channels)) or "-")
     form = f"one of: {', '.join(channels)}"
     return StatusRule(
         register=name,
         channels=table.getlist("channels", pattern=spoken_of, form=form, count_min=1, count_max=64, default=()) or None,
         bits=tuple(
-            (each.getint("mask", minimum=1, maximum=_LONG_MAX), _meaning(each))
+            (each.getint("mask", minimum=1, maximum=raw_max), _meaning(each))
             for each in table.tables("bits", count_min=0, count_max=32)
         ),
-        spans=tuple(_span(each) for each in table.tables("values", count_min=0, count_max=64)),
+        spans=tuple(_span(each, raw_max) for each in table.tables("values", count_min=0, count_max=64)),
         otherwise=_meaning(table, "otherwise"),
     )
 
 
-def _span(table: Table) -> Span:
+def _span(table: Table, raw_max: int) -> Span:
     if table.written("raw"):
-        raw = table.getint("raw", minimum=0, maximum=_LONG_MAX)
+        raw = table.getint("raw", minimum=0, maximum=raw_max)
         return Span(raw, raw, _meaning(table))
-    lowest = table.getint("from", minimum=0, maximum=_LONG_MAX)
-    highest = table.getint("to", minimum=0, maximum=_LONG_MAX)
+    lowest = table.getint("from", minimum=0, maximum=raw_max)
+    highest = table.getint("to", minimum=0, maximum=raw_max)
     if table.good("from", "to") and lowest > highest:
         table.refuse("from", f"{lowest} is above to = {highest}; write the lower one first")
     return Span(lowest, highest, _meaning(table))

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from plants import Plant, Template, free_port, gas_over_tcp, plant, until
+from plants import Plant, Template, free_port, gas_over_tcp, plant, records, until
 from pymodbus.constants import ExcCodes
 from pymodbus_site import Detector, PymodbusSite, TtyPair, renke, xcd
+
+from edge.runtime.control import request
 
 pytestmark = pytest.mark.system
 
@@ -26,6 +28,15 @@ no_status_accepted_by = "Wang Fang, HSE"
 """
 
 
+OXYGEN = """[[device]]
+id = "oxygen-1"
+bus = "b1"
+unit = 7
+profile = "honeywell_xcd_oxygen"
+area = "a1"
+"""
+
+
 @pytest.fixture(scope="module")
 def gas() -> Detector:
     return xcd()
@@ -37,11 +48,19 @@ def wind() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def site(gas: Detector, wind: Detector) -> Iterator[tuple[PymodbusSite, str]]:
+def oxygen() -> Detector:
+    cell = xcd(7)
+    cell.words[10] = 3
+    cell.set_float(2, 20.9)
+    return cell
+
+
+@pytest.fixture(scope="module")
+def site(gas: Detector, wind: Detector, oxygen: Detector) -> Iterator[tuple[PymodbusSite, str]]:
     """The servers, and the configuration of their buses."""
     cable, port = TtyPair(), free_port()
-    servers = PymodbusSite(port, [gas], cable.ports[0], [wind])
-    yield servers, gas_over_tcp(port) + WIND.format(port=cable.ports[1])
+    servers = PymodbusSite(port, [gas, oxygen], cable.ports[0], [wind])
+    yield servers, gas_over_tcp(port) + OXYGEN + WIND.format(port=cable.ports[1])
     servers.close()
     cable.close()
 
@@ -54,6 +73,15 @@ def gateway(
         made.hq.start()
         made.start().wait_good()
         yield made
+
+
+@pytest.fixture(scope="module")
+def confined(gateway: Plant) -> str:
+    """A permit for the confined space in a1."""
+    (record,) = [each["rec"] for each in records() if each["id"] == "P1"]
+    permit = {**record, "type": "70", "short_id": 9}
+    gateway.hear([{"v": 1, "op": "put", "k": "permit", "id": "P3", "rev": 1, "rec": permit}])
+    return "P3"
 
 
 def becomes(gateway: Plant, channel: str, figure: str, quality: str) -> None:
@@ -107,6 +135,31 @@ def test_exceptions_and_answers_of_another_unit_are_no_readings(
     until("comm_fail", lambda: gateway.status()["readings"]["gas-1.gas"]["quality"] != "good")
     site[0].answer_as = None
     becomes(gateway, "gas-1.gas", "1.5 %LEL", "good")
+
+
+@pytest.mark.parametrize(
+    ("figure", "shown", "reason"),
+    [
+        (19.4, "19.4 %vol", "oxygen_low"),
+        (19.499998, "19.4 %vol", "oxygen_low"),
+        (19.5, "19.5 %vol", None),
+        (21.0, "21.0 %vol", None),
+        (21.000002, "21.1 %vol", "oxygen_high"),
+        (21.1, "21.1 %vol", "oxygen_high"),
+    ],
+)
+def test_a_confined_space_is_entered_between_its_oxygen_limits_only(
+    confined: str, gateway: Plant, oxygen: Detector, figure: float, shown: str, reason: str | None
+) -> None:
+    oxygen.set_float(2, figure)
+    becomes(gateway, "oxygen-1.oxygen", shown, "good")
+
+    def look() -> bool:
+        answer = request(gateway.run / "control.sock", {"do": "ready", "permit": confined})
+        missing = {each["code"] for worker in answer.get("workers", []) for each in worker["missing"]}
+        return "workers" in answer and missing - {"guardian_absent"} == ({reason} - {None})
+
+    until(f"{confined} lacks {reason}", look, 8)
 
 
 def test_gas_over_the_limit_at_the_wire_trips_and_sounds(gateway: Plant, gas: Detector) -> None:

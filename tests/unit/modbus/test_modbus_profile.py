@@ -42,6 +42,14 @@ def test_an_xcd_is_asked_for_printed_registers_only() -> None:
     assert "40003" in plan_lines(7, blocks)[0]
 
 
+def test_an_xcd_with_an_oxygen_cell_is_the_same_map_in_percent_by_volume() -> None:
+    combustible, oxygen = load_profile("honeywell_xcd"), load_profile("honeywell_xcd_oxygen")
+    assert oxygen.registers == combustible.registers
+    assert oxygen.statuses == combustible.statuses
+    (channel,) = oxygen.channels
+    assert (channel.quantity, channel.unit, channel.unit_code) == (Quantity.OXYGEN, "%vol", 3)
+
+
 def test_the_renke_has_no_status_and_counts_tenths() -> None:
     profile = load_profile("renke_rs_fsjt_n01")
     assert not profile.has_status
@@ -78,6 +86,8 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
         ('name = "status"', 'name = "gas"', "register", "give each its own name"),
         ("default_baud = 9600", "default_baud = 1200", "default_baud", "not among bauds"),
         ('register = "status"', 'register = "gas"', "register", "u16 or u32"),
+        ("mask = 0x0001", "mask = 0x10000", "mask", "1 to 65535"),
+        ("values = [{ raw = 0,", "values = [{ raw = 65536,", "raw", "0 to 65535"),
     ],
 )
 def test_a_wrong_profile_is_refused_with_line_key_and_what_is_allowed(
