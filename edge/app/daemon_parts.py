@@ -14,7 +14,9 @@ from edge.config_values import Config
 from edge.core import codec
 from edge.core.entries import Entry
 from edge.core.fold import fold
+from edge.core.interlocks import NEVER, DeviceMemory
 from edge.core.messages import Input
+from edge.core.readings import Quality
 from edge.core.state import Durable
 from edge.host import system_clock
 from edge.ports.errors import DamagedError, PermitgateError
@@ -215,7 +217,7 @@ def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
             }
             for door, each in daemon.outputs.shown.items()
         },
-        "readings": _readings(daemon, config, now_ms),
+        "readings": readings(state.memories, config, now_ms),
         "authority": {"size": state.durable.authority_size, "fresh_ms": fresh_ms, "age_ms": age_ms},
         "journal": {
             "durable": daemon.durable,
@@ -262,21 +264,22 @@ def counters(daemon: "Daemon") -> dict[str, int]:
     return {f"permitgate_{name}": value for name, value in found.items()}
 
 
-def _readings(daemon: "Daemon", config: Config, now_ms: int) -> dict[str, Any]:
-    """Each channel's newest figure in its unit, with quality and age."""
+def readings(memories: Mapping[str, DeviceMemory], config: Config, now_ms: int) -> dict[str, Any]:
+    """Each channel's newest figure in its unit, with quality and age. What is older than ``stale_s`` has no figure."""
     found = {}
     for device, profile in profiles_of(config).items():
-        memory = daemon.loop.state.memories.get(device)
+        memory = memories.get(device)
         for channel in profile.channels:
-            place = None if memory is None else memory.channel(channel.name)
-            taken = None if place is None else place.taken_at_ms
-            steps = None if place is None else place.steps
+            place = NEVER if memory is None else memory.channel(channel.name)
+            age_ms = None if place.taken_at_ms is None else now_ms - place.taken_at_ms
+            stale = place.quality is Quality.GOOD and age_ms is not None and age_ms > config.policy.stale_ms
+            steps = None if stale else place.steps
             found[f"{device}.{channel.name}"] = {
                 "figure": in_words(steps, str(channel.resolution), channel.unit),
                 "steps": steps,
                 "resolution": str(channel.resolution),
                 "unit": channel.unit,
-                "quality": "never_read" if place is None else place.quality.value,
-                "age_ms": None if taken is None else now_ms - taken,
+                "quality": (Quality.STALE if stale else place.quality).value,
+                "age_ms": age_ms,
             }
     return found
