@@ -142,7 +142,7 @@ class Books:
                 if last_ms - each.taken_at > STALE_MS:
                     break
                 last_ms = each.taken_at
-            elif quality not in (Quality.COMM_FAIL, Quality.DECODE_FAIL):
+            elif quality is not Quality.COMM_FAIL:
                 break
         return [] if last_ms <= horizon else [f"{device} not settled"]
 
@@ -298,7 +298,7 @@ class Judged:
     def _tripped_at_once(self, block: BlockRead, made: Step) -> None:
         """Running work bound to a device over its limit, or unable to measure, stops in the very step that says so."""
         quality, steps = block.qualities[0], block.steps[0]
-        lost = quality in (Quality.COMM_FAIL, Quality.DECODE_FAIL)
+        lost = quality is Quality.COMM_FAIL
         if lost or (quality is Quality.GOOD and steps <= HIGHEST[block.device]):
             return
         for permit_id in self.books.running & self.books.permits.keys():

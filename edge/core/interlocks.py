@@ -20,8 +20,11 @@ _UNSAFE = {
     Quality.NEVER_READ: Reason.READING_NEVER_READ,
 }
 
-LOST = frozenset({Quality.COMM_FAIL, Quality.DECODE_FAIL})
-"""Qualities that say that nothing was heard, as against a device that says that it cannot measure."""
+LOST = frozenset({Quality.COMM_FAIL})
+"""Qualities that say that nothing was heard, as against a device that says that it cannot measure.
+
+``decode_fail`` is none: the frame came whole, and the device put no number of this unit into it (NaN, another unit).
+"""
 
 
 Gusts: TypeAlias = tuple[tuple[int, int], ...]
