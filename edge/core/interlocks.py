@@ -258,7 +258,7 @@ def _interlock(pack: RulePack, rule: Rule, channel: Channel, timing: "Timing") -
         highest_good=highest,
         code=rule.code,
         window_ms=timing.gust_window_ms if wind else 0,
-        settle_ms=0 if wind else timing.settle_ms,
+        settle_ms=0 if wind else max(timing.settle_ms, channel.settle_ms),
         stale_ms=timing.stale_ms,
     )
 

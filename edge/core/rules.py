@@ -73,7 +73,10 @@ class RulePack:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One measured quantity of one device: its unit, its resolution (exact decimal) and the gas that it is set to."""
+    """One measured quantity of one device: its unit, its resolution (exact decimal) and the gas that it is set to.
+
+    ``settle_ms``: how long this instrument must have been good before a reading of it counts.
+    """
 
     device: str
     channel: str
@@ -81,6 +84,7 @@ class Channel:
     unit: str
     resolution: str
     gas: str | None
+    settle_ms: int = 0
 
     @property
     def name(self) -> str:
