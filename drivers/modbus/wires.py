@@ -73,7 +73,8 @@ class TcpWire(ModbusTcpClient):
         if self.socket is not None:
             return True
         try:
-            addresses = self._addresses.find(self.reception.remaining_s())
+            # Half of the time: a name server that hangs leaves the rest to the address that is known.
+            addresses = self._addresses.find(self.reception.remaining_s() / 2)
         except OSError as error:
             self.refusal = str(error)
             return False

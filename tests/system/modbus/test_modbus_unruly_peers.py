@@ -9,6 +9,7 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,6 +188,28 @@ def test_a_device_of_one_register_that_is_always_late_is_never_believed(late_s: 
     finally:
         bus.close()
         wind.close()
+
+
+def test_a_detector_known_by_name_outlives_its_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    hung, ask = threading.Event(), socket.getaddrinfo
+
+    def hangs(host: str, *rest: Any, **named: Any) -> Any:
+        if host != "localhost":
+            return ask(host, *rest, **named)
+        hung.wait(10)
+        raise OSError("no answer from the name server")
+
+    with tcp_peer(lambda peer, transaction, unit, frame: peer.sendall(frame)) as port:
+        settings = BusSettings("b1", "tcp", TIMEOUT_MS, host="localhost", tcp_port=port)
+        bus = build(settings, [DeviceSettings("d", 1, load_profile("generic"))], *MACHINE)
+        assert bus.readers[0].read().qualities == (GOOD,)
+        monkeypatch.setattr(socket, "getaddrinfo", hangs)
+        bus.close()
+        began = monotonic_ms()
+        assert bus.readers[0].read().qualities == (GOOD,), bus.readers[0].trouble
+        assert monotonic_ms() - began < 2 * TIMEOUT_MS
+        hung.set()
+        bus.close()
 
 
 def test_what_cannot_be_opened_is_named_with_why_and_what_to_do(tmp_path: Path) -> None:
