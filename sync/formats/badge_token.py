@@ -6,7 +6,8 @@ A token is a COSE_Sign1 (RFC 9052 section 4.2) under CBOR tag 18, signed with Ed
     payload = { 4: exp, 5: nbf, 7: cti (8 bytes),                CWT claims, RFC 8392 section 3.1
                 -65537: [1, worker (16 bytes), uid, site, [areas], [permit short ids], permit_version] }
 
-There is one way to write a token, CBOR's core deterministic encoding (RFC 8949 section 4.2.1); all else is refused. The
+There is one way to write a token, CBOR's core deterministic encoding (RFC 8949 section 4.2.1); all else is refused. We
+write the tag; RFC 9052 section 4.2 leaves it to the issuer, so a token of another issuer may come without it. The
 algorithm belongs to the key, not to the header: version 1 knows only -8 (EdDSA) with Ed25519 keys.
 
 The token is an upper bound of what its holder may do, for one shift. Whether *now* lies in its window is not judged
@@ -39,7 +40,8 @@ NDEF_TYPE = "permitgate.org:b"
 
 NDEF_BYTES_MAX = 1_024
 
-_HEAD = bytes.fromhex("d28449a201270444")
+_TAG = b"\xd2"
+_HEAD = bytes.fromhex("8449a201270444")
 _KEY_ID_BYTES = 4
 _TOKEN_ID_BYTES = 8
 _WORKER_TAG_BYTES = 16
@@ -124,7 +126,7 @@ def encode_and_sign(claims: BadgeClaims, key_id: bytes, key: Ed25519PrivateKey) 
         raise _malformed(f"key id of {len(key_id)} bytes, must be {_KEY_ID_BYTES}")
     _check(claims)
     payload = _payload(claims)
-    token = _join(_Envelope(key_id, payload, key.sign(to_be_signed(_protected(key_id), payload))))
+    token = _TAG + _join(_Envelope(key_id, payload, key.sign(to_be_signed(_protected(key_id), payload))))
     if len(token) > TOKEN_BYTES_MAX:
         raise _malformed(f"{len(token)} bytes, at most {TOKEN_BYTES_MAX}: name fewer areas or permits")
     return token
@@ -194,7 +196,7 @@ def unwrap_ndef(message: bytes) -> bytes | None:
 
 
 def _protected(key_id: bytes) -> bytes:
-    return _HEAD[3:] + key_id
+    return _HEAD[2:] + key_id
 
 
 def _join(envelope: _Envelope) -> bytes:
@@ -205,11 +207,12 @@ def _split(token: bytes) -> _Envelope:
     """The four parts. All but the payload have a fixed length, so the frame needs no general reader of CBOR."""
     if len(token) > TOKEN_BYTES_MAX:
         raise _malformed(f"{len(token)} bytes, at most {TOKEN_BYTES_MAX}")
+    bare = token.removeprefix(_TAG)
     start = len(_HEAD) + _KEY_ID_BYTES + 1
-    end = len(token) - _SIGNATURE_BYTES - len(_SIGNATURE_HEAD)
-    envelope = _Envelope(token[len(_HEAD) : start - 1], token[start:end][_string_head(token[start:]) :], token[-64:])
-    if end <= start or _join(envelope) != token:
-        raise _malformed("not a COSE_Sign1 under tag 18 with {1: -8, 4: kid}, written in the one allowed way")
+    end = len(bare) - _SIGNATURE_BYTES - len(_SIGNATURE_HEAD)
+    envelope = _Envelope(bare[len(_HEAD) : start - 1], bare[start:end][_string_head(bare[start:]) :], bare[-64:])
+    if end <= start or _join(envelope) != bare:
+        raise _malformed("not a COSE_Sign1 with {1: -8, 4: kid}, written in the one allowed way")
     return envelope
 
 

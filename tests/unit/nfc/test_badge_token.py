@@ -124,6 +124,19 @@ def test_an_authentic_token_gives_its_claims() -> None:
     assert badge_token.decode(TOKEN).key_id == badge_token.key_id_of(TOKEN) == KEY_ID
 
 
+def test_a_token_of_an_issuer_who_writes_no_tag_is_as_good() -> None:
+    """RFC 9052 section 4.2: tagged or untagged; written here with cbor2 alone."""
+    protected = cbor2.dumps({1: -8, 4: KEY_ID}, canonical=True)
+    signature = KEY.sign(cbor2.dumps(["Signature1", protected, b"", GOOD_PAYLOAD], canonical=True))
+    bare = cbor2.dumps([protected, {}, GOOD_PAYLOAD, signature], canonical=True)
+    assert badge_token.verify(bare, UID, ISSUERS, "s014", NOW_MS) == CLAIMS
+    assert badge_token.key_id_of(bare) == KEY_ID
+    assert badge_token.unwrap_ndef(badge_token.wrap_ndef(bare)) == bare
+    kinds = {refusal(_flipped(bare, bit)) for bit in range(len(bare) * 8)}
+    assert kinds == {TokenRefused.MALFORMED, TokenRefused.ISSUER_UNKNOWN, TokenRefused.SIGNATURE_BAD}
+    assert refusal(b"\xd2" + TOKEN) is TokenRefused.MALFORMED
+
+
 def test_an_unknown_issuer_is_refused() -> None:
     assert refusal(TOKEN, issuer=replace(ISSUER, key_id=b"else")) is TokenRefused.ISSUER_UNKNOWN
 
@@ -220,7 +233,7 @@ def test_an_odd_payload_is_refused_though_its_signature_is_good(payload: bytes) 
 @pytest.mark.parametrize(
     "token",
     [
-        TOKEN[1:],
+        TOKEN[2:],
         TOKEN + b"\x00",
         TOKEN[:-1],
         b"",
