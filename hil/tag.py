@@ -19,7 +19,7 @@ from edge.host.system_clock import monotonic_ms
 _BITRATE = b"106A"
 _FIELD_OFF = b"RFOFF"
 _CASCADE = 0x88
-_REQUEST_MS = 350
+_REQUEST_MS = 120
 """How long a request to an empty field stays answerable: a card that enters a running field answers the next one, and a
 real reader repeats them many times a second where the simulated one waits."""
 

@@ -22,8 +22,8 @@ from hil.wiring import WireChange, WiredDoor, WiredSiren, Wiring
 HELD_S = 0.6
 """How long a badge is held to a reader: several turns of the simulated field."""
 
-AWAY_S = 0.85
-"""How long a badge is kept away before it is held there again: two turns of the simulated field (0.4 s each).
+AWAY_S = 0.6
+"""How long a badge is kept away before it is held there again: three turns of the simulated field (0.2 s each).
 
 A reader that has not looked at an empty field for 0.3 s takes the same badge for one that never left.
 """

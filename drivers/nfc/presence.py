@@ -8,9 +8,6 @@ from edge.ports.devices import MonotonicMs
 GONE_MS = 300
 """An empty field for that long means that the card was taken away; a shorter gap is a weak field."""
 
-FORGET_MS = 3_000
-"""Without any word of the reader for that long, a card is taken for gone."""
-
 _NEVER = MonotonicMs(0)
 
 
@@ -18,11 +15,13 @@ _NEVER = MonotonicMs(0)
 class Presence:
     """Which card lies on the reader, by UID and content, and when it was last seen.
 
-    The content counts as well: a tag that shows another message under the same UID is another tap.
+    The content counts as well: a tag that shows another message under the same UID is another tap. ``empty`` once the
+    field was found so; before the first look it is not known. A poll that failed tells nothing and is no ``after``.
     """
 
     held: BadgeRead | None = None
     seen_at: MonotonicMs = _NEVER
+    empty: bool = False
 
     def after(self, read: BadgeRead | None, now: MonotonicMs) -> tuple["Presence", bool]:
         """The state after one poll, and whether what was read is a new tap.
@@ -30,13 +29,14 @@ class Presence:
         A held card that once cannot be read stays the card it was; a card that could not be read at first and then
         can is a new tap.
         """
-        held = self.held if now - self.seen_at < FORGET_MS else None
         if read is None:
-            return Presence(held if now - self.seen_at < GONE_MS else None, self.seen_at), False
-        if held is not None and held.uid == read.uid and (read.refusal is not None or held == _like(read, held)):
-            return Presence(held, now), False
+            gone = now - self.seen_at >= GONE_MS
+            return Presence(None if gone else self.held, self.seen_at, gone), False
+        if self.held is not None and same_card(self.held, read):
+            return Presence(self.held, now), False
         return Presence(read, now), True
 
 
-def _like(read: BadgeRead, held: BadgeRead) -> BadgeRead:
-    return BadgeRead(read.uid, read.ndef, read.refusal, held.read_ms)
+def same_card(held: BadgeRead, read: BadgeRead) -> bool:
+    """Whether what was read may be the card that lay there: same UID, and same content or not readable now."""
+    return held.uid == read.uid and (read.refusal is not None or (held.ndef, held.refusal) == (read.ndef, None))

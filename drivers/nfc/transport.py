@@ -17,8 +17,12 @@ import nfc.clf.udp
 
 from edge.ports.errors import DeviceError, UnusableError
 
-SIMULATED_SENSE_S = 0.4
-"""How long the simulated field waits for a tag to answer the first request; nfcpy's own 1.0 s makes taps sluggish."""
+SIMULATED_SENSE_S = 0.15
+"""How long the simulated field waits for each answer while it looks for a tag: a real reader asks many times a second.
+
+With nfcpy's own 1.0 s and 0.5 s, taps are sluggish, a tag that misses one request (nfcpy's own, each time that the
+field was off) seems to have left, and one that answers late holds the reader up for longer than its parent waits.
+"""
 
 _UDP = re.compile(r"udp:([A-Za-z0-9.-]+):([0-9]{1,5})")
 _SERIAL = re.compile(r"(/dev/.+?)(?::(pn532|arygon))?")
@@ -30,9 +34,17 @@ _REMEDY = 'write "usb:VVVV:PPPP", "/dev/serial/by-path/NAME" or, under simulate,
 class _SimulatedField(nfc.clf.udp.Device):  # type: ignore[misc]  # nfcpy is untyped
     """nfcpy's device, that looks for a tag in shorter turns."""
 
-    def _recv_data(self, timeout: float | None, *brty_list: str) -> Any:
-        waiting_s = SIMULATED_SENSE_S if timeout is None else min(timeout, SIMULATED_SENSE_S)
-        return super()._recv_data(waiting_s, *brty_list)
+    _looking = False
+
+    def sense_tta(self, target: Any) -> Any:
+        self._looking = True
+        try:
+            return super().sense_tta(target)
+        finally:
+            self._looking = False
+
+    def _recv_data(self, timeout: float, *brty_list: str) -> Any:
+        return super()._recv_data(min(timeout, SIMULATED_SENSE_S) if self._looking else timeout, *brty_list)
 
 
 def check_path(path: str, simulate: bool) -> None:

@@ -5,8 +5,9 @@ way to give each reader a process of its own: a tag or a driver that hangs takes
 child is killed and forked again.
 
 Frames (``edge.runtime.frames``). In, once: ``{"k": "setup", "readers": [{"id", "path"}], "simulate"}``. Out:
-``{"k": "tap", "reader", "uid", "ndef", "refusal", "read_ms", "at_ms"}``, ``{"k": "health", "reader", "state", "why"}``,
-``{"k": "beat"}``. The end of the input ends the process and its children.
+``{"k": "tap", "reader", "uid", "ndef", "refusal", "read_ms", "at_ms"}``, ``{"k": "empty", "reader"}`` (no card lies
+there any more, or none did at the first look), ``{"k": "health", "reader", "state", "why"}``, ``{"k": "beat"}``. The
+end of the input ends the process and its children.
 """
 
 import contextlib
@@ -118,18 +119,30 @@ def watch_reader(setup: ReaderSetup, simulate: bool, writer: FrameWriter, parent
             writer.send({"k": "beat", "reader": setup.reader})
             try:
                 read = reader.poll()
-                news = health.worked()
             except PermitgateError as error:
-                read, news = None, health.failed(str(error))
-            now = monotonic_ms()
-            if news is not None:
-                writer.send(news)
-            presence, tapped = presence.after(read, now)
-            if tapped and read is not None:
-                writer.send(tap_message(setup.reader, read, MonotonicMs(now - read.read_ms)))
+                _tell(writer, health.failed(str(error)))
+            else:
+                _tell(writer, health.worked())
+                presence = _seen(setup.reader, presence, read, writer)
             sleep(health.pause_s)
     finally:
         reader.close()
+
+
+def _tell(writer: FrameWriter, news: Message | None) -> None:
+    if news is not None:
+        writer.send(news)
+
+
+def _seen(reader: str, before: Presence, read: BadgeRead | None, writer: FrameWriter) -> Presence:
+    """What one poll that worked found: the daemon is told of a tap, and of a field that is empty now."""
+    now = monotonic_ms()
+    after, tapped = before.after(read, now)
+    if after.empty and not before.empty:
+        writer.send({"k": "empty", "reader": reader})
+    if tapped and read is not None:
+        writer.send(tap_message(reader, read, MonotonicMs(now - read.read_ms)))
+    return after
 
 
 @dataclass(slots=True)

@@ -75,6 +75,11 @@ class _Seen:
     refusal: str | None
     taken_at_ms: MonotonicMs
 
+    def is_same_card(self, later: "_Seen") -> bool:
+        """Whether that may be this card still: same UID, and same content or not readable now."""
+        same_content = (self.ndef, self.refusal) == (later.ndef, None)
+        return self.uid == later.uid and (later.refusal is not None or same_content)
+
 
 def judge_badge(
     uid: bytes,
@@ -195,6 +200,8 @@ class _ReaderThread:
 class Readers:
     """All badge readers of the gateway, and the child process that holds them.
 
+    A card that lay on a reader when it was lost, and lies there when it is back, is no tap.
+
     ``start`` and ``stop`` are called by the owner; ``tick`` by the supervisor, a few times in a second. ``issuers``
     gives the keys that may sign tokens now, and is asked at each tap, in the reader's thread.
     """
@@ -216,6 +223,7 @@ class Readers:
             place.reader: _ReaderThread(place, site, issuers, events, clock=clock, utc=utc) for place in places
         }
         self._lost: dict[str, str] = {}
+        self._lying: dict[str, _Seen] = {}
         self._setup = setup_message(places, simulate)
         self.child = ChildProcess(
             "readers",
@@ -258,11 +266,21 @@ class Readers:
             raise FrameError(f"readers: a message of an unknown reader {message.get('reader')!r}")
         match message.get("k"):
             case "tap":
-                thread.hand_over(_seen(message))
+                self._tapped(thread, _seen(message))
+            case "empty":
+                self._lying.pop(thread.place.reader, None)
             case "health":
                 self._health(thread.place.reader, message.get("state") == "lost", str(message.get("why"))[:200])
             case other:
                 raise FrameError(f"readers: a message of unknown kind {other!r}")
+
+    def _tapped(self, thread: _ReaderThread, seen: _Seen) -> None:
+        """A reader that was started anew reports the card that lay there all the time: nobody tapped."""
+        lying = self._lying.get(thread.place.reader)
+        if lying is not None and lying.is_same_card(seen):
+            return
+        self._lying[thread.place.reader] = seen
+        thread.hand_over(seen)
 
     def _health(self, reader: str, lost: bool, why: str) -> None:
         if lost == (reader in self._lost):

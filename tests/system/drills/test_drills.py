@@ -126,7 +126,7 @@ def test_with_hq_killed_taps_are_decided_as_before_and_all_is_cosigned_when_it_i
 def test_a_child_that_is_killed_leaves_the_door_locked_and_comes_back(rig, child):
     place = rig.places[0]
     unlocked = place.unlocked_by("w1")
-    # A badge that still lies there would be a new tap for a reader that was started anew.
+    # A badge that lies there all the time is no new tap, for a reader that was started anew neither.
     place.take_away()
     old = rig.gateway.status()["children"][child]["pid"]
     at = monotonic_ms()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
-from threading import Thread
+from threading import Event, Thread
 
 import nfc
 import nfc.clf
@@ -16,7 +16,8 @@ import pytest
 from pn532_on_pty import Pn532
 
 from drivers.nfc.frontend import BadgeReader, ReaderLost
-from drivers.nfc.transport import open_device
+from drivers.nfc.presence import Presence
+from drivers.nfc.transport import SIMULATED_SENSE_S, open_device
 from edge.core.facts import Side, Tap, TokenRefusal, TokenVerdict
 from edge.core.readings import MonotonicMs
 from edge.host.system_clock import monotonic_ms, sleep, utc_ms
@@ -264,6 +265,106 @@ def test_a_killed_reader_comes_back_and_the_other_never_notices(site: Site) -> N
     site.tap("r2")
     assert site.until(site.next_health) == ("r1", "back")
     site.tap("r1")
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["its own process", "all readers"])
+def test_a_card_that_lies_there_while_its_reader_is_started_anew_is_no_second_tap(site: Site, whole: bool) -> None:
+    site.tags["r1"].present()
+    site.until(site.next_tap)
+    parent = site.readers.child.pid
+    assert parent is not None
+    os.kill(parent if whole else min(children_of(parent)), signal.SIGKILL)
+    while site.until(site.next_health) != ("r1", "back"):
+        pass
+    end = MonotonicMs(monotonic_ms() + 800)
+    site.until(lambda: True if monotonic_ms() > end else None)
+    assert site.taps.empty()
+    site.tags["r1"].remove()
+    sleep(0.6)
+    site.tap("r1")
+
+
+def test_a_tag_that_is_slow_to_be_selected_costs_its_reader_no_more_than_its_time() -> None:
+    """A parent kills a reader after 5 s of silence: each answer of such a tag comes just in time."""
+    uid = bytes.fromhex("04010203040506070809")
+    parts = [b"\x88" + uid[:3], b"\x88" + uid[3:6], uid[6:]]
+    levels = [part + bytes([part[0] ^ part[1] ^ part[2] ^ part[3]]) for part in parts]
+    answers = {b"\x26": b"\x44\x03"}
+    for number, level in enumerate(levels):
+        code = bytes([0x93 + 2 * number])
+        answers[code + b"\x20"] = level
+        answers[code + b"\x70" + level] = b"\x20" if number == 2 else b"\x04"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as slow:
+        slow.bind(("127.0.0.1", 0))
+        slow.settimeout(0.2)
+        stopping = []
+
+        def answer() -> None:
+            while not stopping:
+                with suppress(TimeoutError):
+                    frame, sender = slow.recvfrom(1_024)
+                    found = answers.get(bytes.fromhex(frame[5:].decode())) if frame.startswith(b"106A ") else None
+                    if found is not None:
+                        sleep(SIMULATED_SENSE_S - 0.03)
+                        slow.sendto(b"106A " + found.hex().encode(), sender)
+
+        thread = Thread(target=answer)
+        thread.start()
+        reader = reader_at(slow.getsockname()[1])
+        begin = monotonic_ms()
+        read = reader.poll()
+        taken_ms = monotonic_ms() - begin
+        stopping.append(True)
+        thread.join()
+        reader.close()
+    assert read is not None
+    assert read.refusal is not None
+    assert taken_ms < 4_000
+
+
+def test_nfcpys_own_tag_held_to_the_reader_is_one_tap() -> None:
+    """Each time the field goes off, nfcpy's tag listens anew and misses the next request."""
+    port = free_udp_port()
+    stop = Event()
+    tag = Thread(target=nfcpy_tag, args=(port, stop))
+    reader, presence, taps = reader_at(port), Presence(), 0
+    tag.start()
+    try:
+        end = monotonic_ms() + 3_000
+        while monotonic_ms() < end:
+            presence, tapped = presence.after(reader.poll(), monotonic_ms())
+            taps += tapped
+            sleep(0.05)
+    finally:
+        stop.set()
+        tag.join()
+        reader.close()
+    assert taps == 1
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def nfcpy_tag(port: int, stop: Event) -> None:
+    """A Type 2 tag by nfcpy: it answers what it is asked until the field goes off, then listens again."""
+    memory = bytearray(b"\0" * 12 + b"\xe1\x10\x3e\x00" + b"\x03" + bytes([len(NDEF)]) + NDEF + b"\xfe").ljust(
+        512, b"\0"
+    )
+    with nfc.ContactlessFrontend(f"udp:127.0.0.1:{port}") as frontend:
+        while not stop.is_set():
+            target = nfc.clf.LocalTarget(
+                "106A", sens_res=bytearray(b"\x44\0"), sdd_res=bytearray(UID[:4]), sel_res=bytearray(1)
+            )
+            found = frontend.listen(target, 0.5)
+            command = found and found.tt2_cmd
+            with suppress(nfc.clf.CommunicationError):
+                while command:
+                    answer = bytes((memory[command[1] * 4 :] + memory)[:16]) if command[0] == 0x30 else b"\0"
+                    command = frontend.exchange(answer, 0.5)
 
 
 def test_a_hung_reader_is_killed_after_its_silence(site: Site) -> None:

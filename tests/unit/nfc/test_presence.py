@@ -1,7 +1,7 @@
 """A card held to the reader is one tap."""
 
 from drivers.nfc.frontend import BadgeRead
-from drivers.nfc.presence import FORGET_MS, GONE_MS, Presence
+from drivers.nfc.presence import GONE_MS, Presence
 from edge.ports.devices import MonotonicMs
 
 CARD = BadgeRead(b"1234", b"one", None, 10)
@@ -43,6 +43,18 @@ def test_a_card_that_can_be_read_at_last_is_another_tap() -> None:
     assert taps((10_000, UNREADABLE), (10_100, UNREADABLE), (10_200, CARD), (10_300, CARD)) == [10_000, 10_200]
 
 
-def test_a_reader_that_was_silent_for_long_holds_no_card() -> None:
-    assert taps((10_000, CARD), (10_000 + FORGET_MS - 1, CARD)) == [10_000]
-    assert taps((10_000, CARD), (10_000 + FORGET_MS, CARD)) == [10_000, 10_000 + FORGET_MS]
+def test_a_card_that_cannot_be_read_is_one_tap_whatever_the_cause() -> None:
+    assert taps((10_000, UNREADABLE), (10_100, BadgeRead(CARD.uid, None, "deadline", 10))) == [10_000]
+
+
+def test_a_reader_that_failed_for_long_tells_no_card_from_one_that_stayed() -> None:
+    assert taps((10_000, CARD), (60_000, CARD)) == [10_000]
+
+
+def test_a_field_is_empty_once_it_was_found_so_and_not_before() -> None:
+    unknown = Presence()
+    held, _ = unknown.after(CARD, MonotonicMs(10_000))
+    weak, _ = held.after(None, MonotonicMs(10_100))
+    gone, _ = weak.after(None, MonotonicMs(10_000 + GONE_MS))
+    assert [each.empty for each in (unknown, held, weak, gone)] == [False, False, False, True]
+    assert Presence().after(None, MonotonicMs(10_000))[0].empty

@@ -64,6 +64,9 @@ class Desk:
         self.taps.put((tap, verdict))
         assert self.held.wait(5)
 
+    def leave(self, reader: str = "r1") -> None:
+        self.readers.on_message({"k": "empty", "reader": reader})
+
     def say(self, reader: str = "r1", **change: object) -> None:
         message: dict[str, object] = {"k": "tap", "reader": reader, "uid": UID.hex(), "ndef": NDEF.hex()}
         self.readers.on_message(message | {"refusal": None, "read_ms": 3, "at_ms": NOW - 5} | change)
@@ -115,6 +118,7 @@ def test_a_bad_badge_is_handed_on_with_its_refusal(
 
 def test_a_tap_from_long_ago_opens_nothing(desk: Desk) -> None:
     desk.say(at_ms=NOW - TAP_AGE_MS_MAX - 1)
+    desk.leave()
     desk.say(at_ms=NOW - TAP_AGE_MS_MAX)
     assert desk.next_tap()[0].taken_at_ms == NOW - TAP_AGE_MS_MAX
     desk.readers.stop()
@@ -127,6 +131,7 @@ def test_taps_that_pile_up_are_dropped_and_counted(desk: Desk) -> None:
     desk.say()
     desk.next_tap()
     for _ in range(PENDING_MAX + 3):
+        desk.leave()
         desk.say()
     desk.say("r2")
     assert desk.next_tap()[0].reader == "r2"
@@ -138,8 +143,34 @@ def test_trouble_with_one_tap_leaves_the_reader_working(desk: Desk) -> None:
     desk.say()
     assert isinstance(desk.failures.get(timeout=5), OSError)
     desk.broken = False
+    desk.leave()
     desk.say()
     assert desk.next_tap()[1].token is not None
+
+
+@pytest.mark.parametrize("change", [{}, {"ndef": None, "refusal": "deadline"}])
+def test_a_card_that_lay_there_while_its_reader_was_away_is_no_tap(desk: Desk, change: dict[str, object]) -> None:
+    desk.say()
+    desk.next_tap()
+    for state in ("lost", "back"):
+        desk.readers.on_message({"k": "health", "reader": "r1", "state": state, "why": "killed"})
+    desk.say(**change)
+    desk.say()
+    desk.say(uid="04112233445567")
+    assert desk.next_tap()[0].uid == "04112233445567", "another card is one at once"
+    desk.say()
+    assert desk.next_tap()[0].uid == UID.hex(), "and the first one after it"
+    desk.leave()
+    desk.say()
+    assert desk.next_tap()[0].uid == UID.hex(), "and after it was taken away"
+    assert desk.taps.empty()
+
+
+def test_a_card_that_can_be_read_at_last_is_a_tap(desk: Desk) -> None:
+    desk.say(ndef=None, refusal="deadline")
+    desk.say(ndef=None)
+    desk.say()
+    assert [desk.next_tap()[1].refusal for _ in range(3)] == [TokenRefusal.UNREADABLE, TokenRefusal.ABSENT, None]
 
 
 def test_a_reader_is_said_to_be_lost_once_and_back_once(desk: Desk) -> None:
