@@ -210,7 +210,7 @@ class Interleaving(Judged):
         if self.random.random() < 0.4:
             self.tell(DoorMoved(door, DoorInput.FIRE, self.random.random() < 0.4))
         else:
-            self.tell(DoorFaulted(door, "read-back" if self.random.random() < 0.4 else None, False))
+            self.tell(DoorFaulted(door, "read-back" if self.random.random() < 0.4 else None))
 
     def clock(self) -> None:
         self.clock_trusted = self.random.random() < 0.6

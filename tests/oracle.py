@@ -225,7 +225,7 @@ class Judged:
                 (books.open.add if active else books.open.discard)(door)
             case DoorMoved(door, DoorInput.FIRE, active):
                 (books.fire.add if active else books.fire.discard)(door)
-            case DoorFaulted(door, what, _):
+            case DoorFaulted(door, what):
                 (books.faults.discard if what is None else books.faults.add)(door)
 
     def _follow(self, message: Input, made: Step) -> None:

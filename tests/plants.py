@@ -42,8 +42,8 @@ _DOORS = (
     WiredDoor("d2", "secure", 2, 3, 4, 7, 8, 9, bolt_pin=10),
 )
 _PINS = ("strike_pin", "contact_pin", "rex_pin", "green_pin", "red_pin", "amber_pin", "bolt_pin")
-_AWAY_MS = 600
-"""Until a badge counts as taken away: the simulated field looks for one for 0.4 s at a time."""
+_AWAY_MS = 800
+"""Until a badge counts as taken away: two looks of 0.2 s at an empty field, after one that may just be going on."""
 
 
 def until(what: str, look: Callable[[], Found | None], within_s: float = 10.0) -> Found:
@@ -245,7 +245,7 @@ class Plant:
         shutil.copytree(template.data, self.data)
         shutil.copytree(template.hq, folder / "hq")
         self.hq = Hq(folder / "hq")
-        self.wiring = Wiring(folder / "w.sock", _DOORS, [WiredSiren("a1", 22)])
+        self.rewire()
         self.gas = SimulatedUnit(load_profile_data("honeywell_xcd"), 1)
         self.gas.set_value("gas", "1.5")
         self._bus = ModbusSite([self.gas])
@@ -265,6 +265,10 @@ class Plant:
         self._began = 0
         self._away_until_ms: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
+
+    def rewire(self) -> None:
+        """The wires of the site: there from the beginning, or there again after ``wiring.close``."""
+        self.wiring = Wiring(self.folder / "w.sock", _DOORS, [WiredSiren("a1", 22)])
 
     # ---- processes --------------------------------------------------------------------------------------------------
 

@@ -232,11 +232,13 @@ class Daemon:
 
     def _on_input(self, door: str, line: str, active: bool, at: MonotonicMs) -> None:
         moved = DoorInput(line)
+        self.inbox.post(DoorMoved(door, moved, active))
         if moved is DoorInput.CONTACT and door in self._unmoved_doors:
             # Each line is told once after every start of the actuators: they can move this door again.
             self._unmoved_doors.discard(door)
-            self.inbox.post(DoorFaulted(door, None, active))
-        self.inbox.post(DoorMoved(door, moved, active))
+            self.inbox.post(DoorFaulted(door, None))
+            if not self._unmoved_doors:
+                self._post(Noticed("actuators.back", "actuators", "every door can be moved again"))
 
     def _on_done(self, door: str, what: str, entry: int | None, at: MonotonicMs) -> None:
         _log.info("lock_driven", door=door, what=what, entry=entry, at_ms=at)
@@ -245,15 +247,18 @@ class Daemon:
         if what != "bolt_not_following":
             _log.warning("actuators_refused", door=door, what=what)
             return
-        open_now = self.loop.state.doors[door].phase.value.endswith("open")
-        self.inbox.post(DoorFaulted(door, what if active else None, open_now))
+        self.inbox.post(DoorFaulted(door, what if active else None))
 
     def _on_actuators_lost(self, why: str) -> None:
-        """Nobody moves a lock now: whoever taps is told so instead of being shown a green that opens nothing."""
-        self._post(Noticed("actuators.lost", "actuators", why[:200]))
+        """Nobody moves a lock now: whoever taps is told so instead of being shown a green that opens nothing.
+
+        Recorded once, however often they are started in vain until they are back.
+        """
+        if not self._unmoved_doors:
+            self._post(Noticed("actuators.lost", "actuators", why[:200]))
         for door in self.loop.state.doors:
             self._unmoved_doors.add(door)
-            self.inbox.post(DoorFaulted(door, "actuators_lost", False))
+            self.inbox.post(DoorFaulted(door, "actuators_lost"))
 
     def _on_sealed(self, batch: SealedBatch) -> None:
         figures = [("count", batch.count)]

@@ -13,6 +13,7 @@ KINDS: Mapping[str, Words] = {
     "access.withdrawn": Words("准许被撤回，门未开", "a grant was withdrawn, nothing opened"),
     "access.taken": Words("有人通过", "somebody passed"),
     "access.not_taken": Words("开锁后无人通过", "a release ended and nobody passed"),
+    "actuators.back": Words("执行器进程已恢复", "the actuators' process is back"),
     "actuators.lost": Words(
         "执行器进程失联，门已自行落锁", "the actuators' process was lost, doors lock by themselves"
     ),

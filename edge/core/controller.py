@@ -73,8 +73,8 @@ def _dispatch(turn: Turn, message: Input) -> None:
             _due(turn, timer, subject)
         case DoorMoved(door, line, active):
             door_moved(turn, door, line, active)
-        case DoorFaulted(door, what, contact_open):
-            door_faulted(turn, door, what, contact_open)
+        case DoorFaulted(door, what):
+            door_faulted(turn, door, what)
         case AuthorityApplied():
             authority_applied(turn, message)
         case Operator():
@@ -112,7 +112,7 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
 
 
 def _started(turn: Turn, started: Started) -> None:
-    """The first entries of a run. A leaf found open now was opened while nobody watched: it is not called forced."""
+    """The first entries of a run. A leaf that opens soon may have been released by the run before: it is not forced."""
     site = turn.state.site
     if turn.state.durable.next_entry == 0:
         turn.author("log.genesis", {"gateway": site.gateway, "site": site.site, "previous": None})

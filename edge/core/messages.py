@@ -58,7 +58,6 @@ class DoorFaulted:
 
     door: str
     what: str | None
-    contact_open: bool
 
 
 @dataclass(frozen=True, slots=True)

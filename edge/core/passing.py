@@ -1,10 +1,11 @@
 """Doors as they move: passages, relocking, held and forced alarms, exits, fire."""
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from edge.core.decision import IN_FORCE
-from edge.core.doors import DoorState, Effect, Event, Passage, Phase, advance, opened
+from edge.core.doors import Effect, Event, Passage, Phase, advance, opened
 from edge.core.messages import DoorInput, Indicate, Light, Lock, ReleaseExit, Timer
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
@@ -55,12 +56,18 @@ def fire_due(turn: Turn, door: str) -> None:
         turn.timer(Timer.FIRE, door, _FIRE_MS)
 
 
-def door_faulted(turn: Turn, door: str, what: str | None, contact_open: bool) -> None:
-    """Read-back or line fault of a door, or its end."""
-    if what is not None:
-        advance_door(turn, door, Event.FAULT, fault=what)
-    else:
-        advance_door(turn, door, Event.HEALED_OPEN if contact_open else Event.HEALED_SHUT)
+def door_faulted(turn: Turn, door: str, what: str | None) -> None:
+    """Read-back or line fault of a door, or its end. The leaf is followed meanwhile: a forced one is seen to be so."""
+    before = turn.state.doors[door]
+    if (what is None) == (before.fault is None):
+        return
+    turn.change(doors={**turn.state.doors, door: replace(before, fault=what)})
+    if what is None:
+        turn.author("door.fault_clear", {"door": door})
+        return
+    turn.author("door.fault", {"door": door, "what": what})
+    _red(turn, door, Reason.DOOR_FAULT)
+    lock_now(turn, door)
 
 
 def door_due(turn: Turn, door: str) -> None:
@@ -100,44 +107,40 @@ def _held(state: State, door: str, passage: Passage) -> bool:
     return suspended or any(freezes.holds(scope) for scope in scopes)
 
 
-def advance_door(turn: Turn, door: str, event: Event, passage: Passage | None = None, fault: str | None = None) -> None:
+def advance_door(turn: Turn, door: str, event: Event, passage: Passage | None = None) -> None:
     """Move a door through its table and do what follows."""
     before = turn.state.doors[door]
     after, effects = advance(before, event, turn.state.site.doors[door].timing, turn.now_ms, passage)
-    if event is Event.FAULT and after.phase is Phase.FAULT:
-        after = replace(after, fault=fault)
     turn.change(doors={**turn.state.doors, door: after})
     if after.due_ms is not None and after.due_ms != before.due_ms:
         turn.timer(Timer.DOOR, door, after.due_ms - turn.now_ms)
+    # A release while the leaf stands open concerns its own passage, everything else all that wait.
+    passages = (passage,) if passage is not None else before.passages
     for effect in effects:
-        _effect(turn, door, before, effect, fault)
+        _effect(turn, door, passages, effect)
 
 
-def _effect(turn: Turn, door: str, before: DoorState, effect: Effect, fault: str | None) -> None:
+def _effect(turn: Turn, door: str, passages: Sequence[Passage], effect: Effect) -> None:
     match effect:
         case Effect.RELOCK:
             turn.command(Lock(door))
         case Effect.TAKEN:
-            _passage(turn, door, before, "access.taken")
+            _passed(turn, door, passages or (Passage(None, None, None),), "access.taken")
         case Effect.NOT_TAKEN:
-            _passage(turn, door, before, "access.not_taken")
+            _passed(turn, door, passages, "access.not_taken")
         case Effect.PREALARM:
             _red(turn, door, Reason.DOOR_HELD)
         case Effect.HELD | Effect.FORCED:
             _alarmed(turn, door, effect)
         case Effect.HELD_CLEAR | Effect.FORCED_CLEAR:
             turn.author(f"door.{effect.value}", {"door": door})
-        case Effect.FAULT:
-            turn.author("door.fault", {"door": door, "what": fault or "unknown"})
-            _red(turn, door, Reason.DOOR_FAULT)
-        case Effect.FAULT_CLEAR:
-            turn.author("door.fault_clear", {"door": door})
 
 
-def _passage(turn: Turn, door: str, before: DoorState, kind: str) -> None:
-    passage = before.passages[0] if before.passages else Passage(None, None, None)
-    body = {"door": door, "entry": passage.entry, "worker": passage.worker, "exit": passage.entry is None}
-    turn.author(kind, body, permit=turn.open_permit(passage.permit))
+def _passed(turn: Turn, door: str, passages: Sequence[Passage], kind: str) -> None:
+    """One entry for each release: none may be left without its end."""
+    for passage in passages:
+        body = {"door": door, "entry": passage.entry, "worker": passage.worker, "exit": passage.entry is None}
+        turn.author(kind, body, permit=turn.open_permit(passage.permit))
 
 
 def _alarmed(turn: Turn, door: str, effect: Effect) -> None:

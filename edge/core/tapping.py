@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from edge.core import codec
 from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide, ended
-from edge.core.doors import Event, Passage, Phase
+from edge.core.doors import Event, Passage
 from edge.core.entries import Json
 from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.interlocks import Condition, measure
@@ -82,7 +82,7 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
         facts=facts,
         area=area,
         packs=plan.packs,
-        door_fault=door.phase is Phase.FAULT,
+        door_fault=door.fault is not None,
         fire=bool(state.fire),
         journal_slow=journal_slow(state, turn.now_ms),
         site_frozen=holds(f"site:{state.site.site}"),

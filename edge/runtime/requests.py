@@ -96,7 +96,10 @@ class Requests:
             "site": state.site.site,
             "origin": state.site.origin,
             "clock": {"source": now.clock.source.value, "lo_ms": now.clock.lo_ms, "hi_ms": now.clock.hi_ms},
-            "doors": {door: {"phase": each.phase.value, "fault": each.fault} for door, each in state.doors.items()},
+            "doors": {
+                door: {"phase": "fault" if each.fault else each.phase.value, "fault": each.fault}
+                for door, each in state.doors.items()
+            },
             "permits": [_permit_status(state, permit) for permit in state.permits.values()],
             "freezes": [
                 {"freeze": each.freeze, "scope": each.scope, "by": each.by, "why": each.why}

@@ -68,7 +68,7 @@ def _changed(**changes):
 
 @produces(Reason.DOOR_FAULT)
 def _door_fault():
-    return _tap(prepare=lambda bench: bench.go(DoorFaulted("d1", "read-back differs", False)))
+    return _tap(prepare=lambda bench: bench.go(DoorFaulted("d1", "read-back differs")))
 
 
 @produces(Reason.CLOCK_UNTRUSTED)
@@ -310,6 +310,7 @@ def _exit():
 @produces(Reason.DOOR_FORCED)
 def _forced():
     bench = ready_bench()
+    bench.go(DoorMoved("d1", DoorInput.CONTACT, False))
     return _reasons(bench.wait(60_000).go(DoorMoved("d1", DoorInput.CONTACT, True)))
 
 
@@ -380,7 +381,7 @@ def test_everything_wrong_at_once_is_all_said_and_the_first_in_order_is_primary(
     bench = ready_bench()
     p1 = permit(status=6, workers=("w2",), guardians=("g2",), not_after_ms=EPOCH_MS)
     bench.authority(p1, size=6, freezes=(freeze("area:north", "f1"), freeze("site:s014", "f2")))
-    bench.go(DoorFaulted("d1", "line open", False))
+    bench.go(DoorFaulted("d1", "line open"))
     bench.go(DoorMoved("d1", DoorInput.FIRE, True))
     bench.block("gas1", 200)
     told = facts(permits=[p1], authority_size=6, token_revoked=True, certificates=(), fresh_at_ms=None)
