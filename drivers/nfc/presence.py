@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from drivers.nfc.frontend import BadgeRead
 from edge.ports.devices import MonotonicMs
 
-GONE_MS = 300
-"""An empty field for that long means that the card was taken away; a shorter gap is a weak field."""
+GONE_MS, GONE_LOOKS = 300, 2
+"""A field found empty that often, and for that long, means that the card was taken away; less is a weak field, or a tag
+that missed one request.
+"""
 
 _NEVER = MonotonicMs(0)
 
@@ -16,12 +18,13 @@ class Presence:
     """Which card lies on the reader, by UID and content, and when it was last seen.
 
     The content counts as well: a tag that shows another message under the same UID is another tap. ``empty`` once the
-    field was found so; before the first look it is not known. A poll that failed tells nothing and is no ``after``.
+    field was found so, not before; ``missed`` counts the looks in vain. A poll that failed tells nothing: no ``after``.
     """
 
     held: BadgeRead | None = None
     seen_at: MonotonicMs = _NEVER
     empty: bool = False
+    missed: int = 0
 
     def after(self, read: BadgeRead | None, now: MonotonicMs) -> tuple["Presence", bool]:
         """The state after one poll, and whether what was read is a new tap.
@@ -30,8 +33,9 @@ class Presence:
         can is a new tap.
         """
         if read is None:
-            gone = now - self.seen_at >= GONE_MS
-            return Presence(None if gone else self.held, self.seen_at, gone), False
+            missed = min(self.missed + 1, GONE_LOOKS)
+            gone = self.held is None or (missed == GONE_LOOKS and now - self.seen_at >= GONE_MS)
+            return Presence(None if gone else self.held, self.seen_at, gone, missed), False
         if self.held is not None and same_card(self.held, read):
             return Presence(self.held, now), False
         return Presence(read, now), True

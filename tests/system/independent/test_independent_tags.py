@@ -19,8 +19,8 @@ from sync.hq.place import open_place
 
 pytestmark = pytest.mark.system
 
-AWAY_S = 0.5
-"""The reader looks for 0.4 s at a time, and a card is gone after 0.3 s of nothing."""
+AWAY_S = 0.7
+"""The reader looks each 0.2 s, and a card is gone after two looks in vain."""
 
 SHORT_UID = bytes.fromhex("08aabbcc")
 

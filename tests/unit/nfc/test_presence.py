@@ -27,11 +27,13 @@ def test_a_held_card_taps_once_however_long() -> None:
 
 def test_a_card_that_left_the_field_taps_again() -> None:
     gone = 10_000 + GONE_MS
-    assert taps((10_000, CARD), (gone, None), (gone + 50, CARD)) == [10_000, gone + 50]
+    assert taps((10_000, CARD), (10_200, None), (gone, None), (gone + 50, CARD)) == [10_000, gone + 50]
 
 
 def test_a_weak_moment_is_not_a_second_tap() -> None:
     assert taps((10_000, CARD), (10_100, None), (10_200, CARD), (10_300, UNREADABLE), (10_400, CARD)) == [10_000]
+    assert taps((10_000, CARD), (10_100, None), (10_299, None), (10_300, CARD)) == [10_000], "often, but not for long"
+    assert taps((10_000, CARD), (19_000, None), (19_100, CARD)) == [10_000], "one look, however late it came"
 
 
 def test_another_card_or_another_content_is_another_tap() -> None:
@@ -56,5 +58,8 @@ def test_a_field_is_empty_once_it_was_found_so_and_not_before() -> None:
     held, _ = unknown.after(CARD, MonotonicMs(10_000))
     weak, _ = held.after(None, MonotonicMs(10_100))
     gone, _ = weak.after(None, MonotonicMs(10_000 + GONE_MS))
-    assert [each.empty for each in (unknown, held, weak, gone)] == [False, False, False, True]
-    assert Presence().after(None, MonotonicMs(10_000))[0].empty
+    still, _ = gone.after(None, MonotonicMs(20_000))
+    assert [each.empty for each in (unknown, held, weak, gone, still)] == [False, False, False, True, True]
+    again, tapped = still.after(CARD, MonotonicMs(20_100))
+    assert (again.empty, tapped) == (False, True)
+    assert unknown.after(None, MonotonicMs(10_000))[0].empty
