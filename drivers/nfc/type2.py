@@ -2,7 +2,7 @@
 
 Source: NFC Forum Type 2 Tag 1.1 sections 5.1 (READ), 6.1 (capability container) and 2.3 (TLV blocks); data sheet of
 NXP NTAG213/215/216, rev. 3.2. Lock and memory control TLVs are passed over: on NTAG21x what they reserve lies behind
-the data.
+the data. So are proprietary TLVs and those of kinds that the standard has not given out yet (section 2.3).
 """
 
 from drivers.nfc.link import NDEF_BYTES_MAX, Link, Refusal, TagRefused, protocol_error
@@ -15,7 +15,7 @@ _MAGIC = 0xE1
 _ANSWER_S = 0.1
 """The standard allows the tag 5 ms; the rest is for the reader and its cable."""
 
-_NULL, _LOCK, _MEMORY, _NDEF, _PROPRIETARY, _END = 0x00, 0x01, 0x02, 0x03, 0xFD, 0xFE
+_NULL, _NDEF, _END = 0x00, 0x03, 0xFE
 
 
 class _Memory:
@@ -72,8 +72,6 @@ def read_ndef(link: Link) -> bytes | None:
             continue
         if kind == _END:
             return None
-        if kind not in (_LOCK, _MEMORY, _NDEF, _PROPRIETARY):
-            raise protocol_error(f"TLV of unknown kind {kind:02x}")
         length, position = _length(memory, position)
         if kind == _NDEF:
             return memory.take(position, length) or None

@@ -123,6 +123,27 @@ def test_a_type2_length_beyond_its_memory_is_refused() -> None:
     assert refused(type2_field(bytes(100), [TagFault.ZERO_LENGTH_READ]).read_type2) is Refusal.PROTOCOL
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "00" * 5,
+        "0103a00c34",
+        "0203a01034",
+        "fd0568656c6c6f",
+        "fdff000668656c6c6f21",
+        "04026162",
+        "fc00",
+        "00fd0100fb0100",
+    ],
+    ids=["null", "lock", "memory", "proprietary", "long length", "reserved", "reserved and empty", "several"],
+)
+def test_what_stands_before_the_message_is_passed_over(before: str) -> None:
+    message = bytes(range(100))
+    data = bytes.fromhex(before) + b"\x03\xff\x00\x64" + message + b"\xfe"
+    memory = (bytes(12) + b"\xe1\x10\x3e\x00" + data).ljust(540, b"\0")
+    assert Field(lambda frame: memory[frame[1] * 4 :][:16]).read_type2() == message
+
+
 @pytest.mark.parametrize("answer_to_select", ["", "00", "02", "0278", "0477", "05787771", "060000000000ff"])
 def test_an_answer_to_select_that_lies_about_itself_is_refused(answer_to_select: str) -> None:
     data = bytes.fromhex(answer_to_select)
