@@ -59,6 +59,10 @@ class Passage:
     permit: str | None
     worker: str | None
 
+    def is_again(self, later: "Passage") -> bool:
+        """Whether the later one is the same person, going the same way: one passage, however often it is asked for."""
+        return (self.worker, self.entry is None) == (later.worker, later.entry is None)
+
 
 @dataclass(frozen=True, slots=True)
 class DoorTiming:
@@ -130,7 +134,9 @@ def advance(
     if found is None:
         return replace(door, heard=heard), ()
     phase, effects = found
-    passages = (*door.passages, passage) if event is Event.RELEASE and passage is not None else door.passages
+    passages = door.passages
+    if event is Event.RELEASE and passage is not None:
+        passages = (*(each for each in passages if not each.is_again(passage)), passage)
     passages = passages if phase is Phase.RELEASED else ()
     grace = MonotonicMs(now_ms + timing.grace_ms) if event is Event.RELEASE else door.grace_until_ms
     moved = replace(door, phase=phase, passages=passages, grace_until_ms=grace, heard=heard)

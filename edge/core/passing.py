@@ -114,6 +114,8 @@ def advance_door(turn: Turn, door: str, event: Event, passage: Passage | None = 
     turn.change(doors={**turn.state.doors, door: after})
     if after.due_ms is not None and after.due_ms != before.due_ms:
         turn.timer(Timer.DOOR, door, after.due_ms - turn.now_ms)
+    if passage is not None:
+        _passed(turn, door, [each for each in before.passages if each not in after.passages], "access.not_taken")
     # A release while the leaf stands open concerns its own passage, everything else all that wait.
     passages = (passage,) if passage is not None else before.passages
     for effect in effects:

@@ -141,6 +141,25 @@ def test_a_second_grant_extends_the_release_and_passes_two():
     assert [each["worker"] for each in _bodies(ended, "access.not_taken")] == ["w1", "w2"], "each grant has its end"
 
 
+def test_one_who_taps_again_and_again_is_one_passage_and_each_grant_has_its_end():
+    bench = _released()
+    ends = []
+    for _ in range(50):
+        bench.wait(100).tap(facts())
+        ends += _bodies(bench.record(), "access.not_taken")
+    assert len(bench.state.doors["d1"].passages) == 1
+    ends += _bodies(_contact(bench, True), "access.taken")
+    assert len({each["entry"] for each in ends}) == len(ends) == 51
+
+
+def test_a_button_pressed_again_and_again_is_one_exit():
+    bench = _shut()
+    for _ in range(5):
+        made = bench.go(DoorMoved("d1", DoorInput.REX, True))
+        assert kinds(made) == ["exit.requested"]
+    assert kinds(_contact(bench, True)) == ["access.taken"]
+
+
 def test_two_that_were_granted_pass_one_opening_and_both_are_recorded():
     bench = _released()
     bench.wait(500).tap(facts("w2"))
