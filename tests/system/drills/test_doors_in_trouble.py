@@ -38,6 +38,7 @@ def test_a_bolt_that_heals_while_the_leaf_stands_open_leaves_the_door_open(gatew
     gateway.tap("g1")
     start = gateway.size()
     gateway.tap("w1")
+    assert gateway.wiring.wait_for("d1", "lock", "unlocked", within_s=3)
     gateway.wiring.stick_bolt("d1")
     assert gateway.wiring.push("d1")
     assert came(gateway, start, "door.fault")["what"] == "bolt_not_following"
@@ -54,6 +55,7 @@ def test_a_leaf_that_is_forced_while_its_bolt_is_faulty_alarms(gateway: Plant) -
     gateway.tap("g1")
     start = gateway.size()
     gateway.tap("w1")
+    assert gateway.wiring.wait_for("d1", "lock", "unlocked", within_s=3)
     gateway.wiring.stick_bolt("d1")
     came(gateway, start, "door.fault")
     # Beyond the grace of ten seconds after a release, in which an opening may be somebody who leaves.
