@@ -201,11 +201,7 @@ def _folded(durable: Durable, entry: Entry) -> Durable:
 def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
     """What the state does not hold: words last shown, figures in their units, threads, children, counters."""
     now_ms = system_clock.monotonic_ms()
-    state = daemon.loop.state
-    fresh_ms = state.durable.fresh_ms
-    clock = daemon.timekeeper.now(state).clock
     children = {"actuators": daemon.actuators.child, "readers": daemon.readers.child, "sync": daemon.link.child}
-    age_ms = None if fresh_ms is None or clock.hi_ms is None else clock.hi_ms - fresh_ms
     return {
         "shown": {
             door: {
@@ -217,8 +213,8 @@ def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
             }
             for door, each in daemon.outputs.shown.items()
         },
-        "readings": readings(state.memories, config, now_ms),
-        "authority": {"size": state.durable.authority_size, "fresh_ms": fresh_ms, "age_ms": age_ms},
+        "readings": readings(daemon.loop.state.memories, config, now_ms),
+        "authority": _authority(daemon, config),
         "journal": {
             "durable": daemon.durable,
             "waiting": daemon.journal.waiting,
@@ -241,6 +237,17 @@ def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
         "counters": counters(daemon),
         "sqlite_version": sqlite3.sqlite_version,
     }
+
+
+def _authority(daemon: "Daemon", config: Config) -> dict[str, Any]:
+    """HQ's word: how much, and how long ago it was last heard. The journal keeps such marks at longer intervals."""
+    state = daemon.loop.state
+    marks = [mark for mark in (state.durable.fresh_ms, daemon.link.fresh_ms) if mark is not None]
+    fresh_ms = max(marks, default=None)
+    hi_ms = daemon.timekeeper.now(state).clock.hi_ms
+    age_ms = None if fresh_ms is None or hi_ms is None else hi_ms - fresh_ms
+    fresh = age_ms is not None and age_ms <= config.policy.fresh_ms
+    return {"size": state.durable.authority_size, "fresh_ms": fresh_ms, "age_ms": age_ms, "fresh": fresh}
 
 
 def counters(daemon: "Daemon") -> dict[str, int]:

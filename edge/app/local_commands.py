@@ -1,128 +1,131 @@
 """Commands that ask the running daemon: ``status``, ``permit …``, ``sync …``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from edge.app.answers import answer
+from edge.app.status_words import SIMULATED, permit_line, permit_lines, status_lines, sync_lines
+from edge.app.wording import Language, printable
 from edge.config import load
 from edge.config_values import Config
+from edge.ports.errors import RefusedError, TransientError
 from edge.runtime.control import request
+from edge.runtime.requests import PHOTO_BYTES_MAX, check_act, photo_type
 
-SIMULATED = "SIMULATED · 模拟：no real hardware behind this gateway"
+Understood = TypeVar("Understood")
 
 
-def ask(config: Config, message: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask the daemon of this configuration. Raises TransientError if none answers."""
-    found = request(config.gateway.run_dir / "control.sock", message)
+def ask(config: Config, message: Mapping[str, Any], attached: int | None = None) -> dict[str, Any]:
+    """Ask the daemon of this configuration. Raises TransientError if none answers, or it could not."""
+    found = request(config.gateway.run_dir / "control.sock", message, attached=attached)
     if found.get("error"):
-        raise click.ClickException(str(found["error"]))
+        raise TransientError(str(found["error"]))
     return found
 
 
 def status(config_path: Path, json_to: str | None) -> None:
     """Everything the daemon sees, for people or as JSON."""
-    found = ask(load(config_path), {"do": "status"})
-    answer(found, json_to, lambda: _say_status(found))
+    config = load(config_path)
+    found = ask(config, {"do": "status"})
+
+    def say() -> None:
+        lines = _understood(lambda: status_lines(found, config.gateway.language))
+        if found["simulated"]:
+            click.secho(SIMULATED, fg="yellow", bold=True)
+        _say(lines)
+
+    answer(found, json_to, say)
 
 
-def _say_status(found: Mapping[str, Any]) -> None:
-    if found["simulated"]:
-        click.secho(SIMULATED, fg="yellow", bold=True)
-    clock = found["clock"]
-    doubt = "unbounded" if clock["hi_ms"] is None else f"±{(clock['hi_ms'] - clock['lo_ms']) // 2} ms"
-    click.echo(f"{found['gateway']} at {found['site']} · clock {clock['source']} {doubt}")
-    for door, each in found["doors"].items():
-        shown = found["shown"].get(door)
-        last = f" · last: {shown['reason']} {shown['zh']} / {shown['en']}" if shown else ""
-        click.echo(f"door {door}: {each['phase']}{' FAULT ' + each['fault'] if each['fault'] else ''}{last}")
-    for channel, each in found["readings"].items():
-        click.echo(f"channel {channel}: {each['figure']} {each['quality']} ({_age(each['age_ms'])})")
-    for permit in found["permits"]:
-        _say_permit(permit)
-    journal, link = found["journal"], found["link"]
-    click.echo(f"journal: {journal['durable']} entries, {journal['durable'] - journal['acked']} not yet acknowledged")
-    if journal["behind_signed"]:
-        click.secho("journal DAMAGED or cut short: entry is refused; see `permitgate journal verify`", fg="red")
-        click.secho("日志损坏或缺失：禁止进入；请运行 `permitgate journal verify`", fg="red")
-    click.echo(f"HQ: {link['state']} ({link['why']}), authority {found['authority']['size']} operations")
-    if link["refused"]:
-        click.secho(f"REFUSED between here and HQ / 与总部之间有内容被拒绝: {link['refused']}", fg="red")
-    for name, each in found["children"].items():
-        click.echo(f"child {name}: {'up' if each['alive'] else 'DOWN'}, {each['restarts']} restarts")
+def _understood(make: Callable[[], Understood]) -> Understood:
+    """What is made of an answer. Raises TransientError for one that lacks what this version looks for."""
+    try:
+        return make()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TransientError(f"the gateway answers as another version would ({error!r}): restart it") from None
 
 
-def _age(age_ms: int | None) -> str:
-    return "never" if age_ms is None else f"{age_ms / 1000:.1f} s ago"
-
-
-def _say_permit(permit: Mapping[str, Any]) -> None:
-    marks = ["running"] if permit["running"] else []
-    marks += [f"FROZEN {name}" for name in permit["frozen"]]
-    if permit["trip"]:
-        marks.append(f"TRIPPED {permit['trip']['reason']} ({permit['trip']['interlock']})")
-    areas = ", ".join(permit["areas"])
-    click.echo(f"permit {permit['permit']}: type {permit['type']} in {areas} {'; '.join(marks)}")
+def _say(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(printable(line))
 
 
 def ready(config_path: Path, permit_id: str, json_to: str | None, judge: bool) -> None:
     """What a permit lacks now (``judge``), or how it stands."""
-    found = ask(load(config_path), {"do": "ready", "permit": permit_id})
+    config = load(config_path)
+    found = ask(config, {"do": "ready", "permit": permit_id})
+    ok = bool(found.get("ok")) if judge else "status" in found
+    answer(
+        found, json_to, lambda: _say(_understood(lambda: _ready_lines(found, config.gateway.language, judge))), ok=ok
+    )
 
-    def say() -> None:
-        if "status" in found:
-            _say_permit(found["status"])
-        for missing in found.get("missing", []):
-            click.echo(f"  {missing['code']}: {missing['zh']} / {missing['en']}")
-        for worker in found.get("workers", []) if judge else []:
-            click.echo(f"  {worker['worker']}: {worker['outcome']}")
-            for missing in worker["missing"]:
-                detail = f" [{missing['detail']}]" if missing["detail"] else ""
-                click.echo(f"    {missing['code']}{detail}: {missing['zh']} / {missing['en']}")
 
-    answer(found, json_to, say, ok=bool(found["ok"]) if judge else "status" in found)
+def _ready_lines(found: Mapping[str, Any], language: Language, judge: bool) -> list[str]:
+    lines: list[str] = []
+    if "status" in found:
+        lines += [permit_line(found["status"], language)] if judge else permit_lines(found["status"], language)
+    lines += [f"  {each['code']}: {each['zh']} / {each['en']}" for each in found.get("missing", [])]
+    for worker in found.get("workers", []) if judge else []:
+        lines.append(f"  {worker['worker']}: {worker['outcome']}")
+        for each in worker["missing"]:
+            detail = f" [{each['detail']}]" if each["detail"] else ""
+            lines.append(f"    {each['code']}{detail}: {each['zh']} / {each['en']}")
+    return lines
 
 
 def act(config_path: Path, act_on: tuple[str, str, str, str], photo: Path | None, json_to: str | None) -> None:
     """A named person confirms, re-tests or releases."""
     action, permit, by, why = act_on
+    config = load(config_path)
+    try:
+        check_act(permit, by, why)
+    except RefusedError as error:
+        raise click.UsageError(str(error)) from None
     message = {"do": "act", "action": action, "permit": permit, "by": by, "why": why}
-    if photo is not None:
-        message["photo"] = str(photo.resolve())
-    found = ask(load(config_path), message)
+    found = ask(config, message) if photo is None else _ask_with_photo(config, message, photo)
 
     def say() -> None:
-        click.echo(f"{action} {permit} by {by}: {'done' if found['ok'] else 'NO'}, journal entry {found['entry']}")
-        for reason in found["reasons"]:
-            click.echo(f"  {reason['code']}: {reason['zh']} / {reason['en']}")
+        click.echo(f"{action} {permit} by {by}: {'done / 完成' if found['ok'] else 'NO / 否'}, entry {found['entry']}")
+        _say([f"  {each['code']}: {each['zh']} / {each['en']}" for each in found["reasons"]])
 
     answer(found, json_to, say, ok=bool(found["ok"]))
 
 
+def _ask_with_photo(config: Config, message: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The photo goes along as an open file: the daemon may not be allowed to look where it lies."""
+    with path.open("rb") as file:
+        start = file.read(PHOTO_BYTES_MAX + 1) if path.is_file() else b""
+        try:
+            photo_type(start)
+        except RefusedError as error:
+            raise click.UsageError(f"--photo {path}: {error}") from None
+        return ask(config, {**message, "photo": True}, file.fileno())
+
+
 def sync_status(config_path: Path, json_to: str | None) -> None:
     """What waits for HQ."""
-    found = ask(load(config_path), {"do": "status"})
-    journal, link, authority = found["journal"], found["link"], found["authority"]
-    result = {
+    config = load(config_path)
+    found = ask(config, {"do": "status"})
+    result = _understood(lambda: _sync_result(found))
+    answer(result, json_to, lambda: _say(_understood(lambda: sync_lines(found, config.gateway.language))))
+
+
+def _sync_result(found: Mapping[str, Any]) -> dict[str, Any]:
+    journal = found["journal"]
+    return {
         "ok": True,
         "simulated": found["simulated"],
-        "link": link,
+        "link": found["link"],
         "waiting": journal["durable"] - journal["acked"],
         "acked": journal["acked"],
-        "authority": authority,
+        "authority": found["authority"],
     }
-
-    def say() -> None:
-        click.echo(f"HQ {link['state']} for {link['since_s']} s: {link['why']}")
-        click.echo(f"{result['waiting']} of {journal['durable']} entries not yet acknowledged")
-        click.echo(f"authority: {authority['size']} operations, last word {_age(authority['age_ms'])}")
-
-    answer(result, json_to, say)
 
 
 def sync_now(config_path: Path, json_to: str | None) -> None:
     """Ring the sync child's bell."""
     found = ask(load(config_path), {"do": "sync"})
-    answer(found, json_to, lambda: click.echo("asked: see `permitgate sync status`"))
+    answer(found, json_to, lambda: click.echo("asked / 已请求: see `permitgate sync status`"))

@@ -1,6 +1,7 @@
 """The control socket: local commands ask the running daemon, one JSON line each way, over a Unix socket.
 
-Only the daemon changes things; a command that only reads opens the stores itself, read-only.
+Only the daemon changes things; a command that only reads opens the stores itself, read-only. A file that goes with a
+request travels as an open descriptor: the daemon may not look into the folders of whoever asks, nor need it.
 """
 
 import contextlib
@@ -14,16 +15,18 @@ from typing import Any
 import orjson
 import structlog
 
-from edge.ports.errors import PermitgateError, TransientError
+from edge.ports.errors import PermitgateError, TransientError, UnusableError
 
 _log = structlog.get_logger("control")
 _LINE_MOST = 65_536
+_PIECE = 65_536
 _ANSWER_MOST = 16 * 1024 * 1024
 """``status`` of a site with thousands of permits is a few megabytes."""
 
 _TIMEOUT_S = 10.0
 
-Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Handler = Callable[[Mapping[str, Any], int | None], Mapping[str, Any]]
+"""Answers a request, with the descriptor of the file that came with it, which it must not close."""
 
 
 class ControlServer:
@@ -65,17 +68,25 @@ class ControlServer:
                 return
             with connection:
                 connection.settimeout(_TIMEOUT_S)
-                try:
-                    connection.sendall(orjson.dumps(self._answer(_line(connection, _LINE_MOST))) + b"\n")
-                except OSError as error:
-                    _log.info("control_client_gone", error=str(error))
+                self._serve_one(connection)
 
-    def _answer(self, line: bytes) -> Mapping[str, Any]:
+    def _serve_one(self, connection: socket.socket) -> None:
+        attached: list[int] = []
+        try:
+            line = _line(connection, _LINE_MOST, attached)
+            connection.sendall(orjson.dumps(self._answer(line, attached[0] if attached else None)) + b"\n")
+        except OSError as error:
+            _log.info("control_client_gone", error=str(error))
+        finally:
+            for descriptor in attached:
+                os.close(descriptor)
+
+    def _answer(self, line: bytes, attached: int | None) -> Mapping[str, Any]:
         try:
             request = orjson.loads(line)
             if not isinstance(request, dict):
                 return {"ok": False, "error": "a JSON object was expected"}
-            return self._handle(request)
+            return self._handle(request, attached)
         except orjson.JSONDecodeError as error:
             return {"ok": False, "error": f"not JSON: {error}"}
         except PermitgateError as error:
@@ -85,25 +96,41 @@ class ControlServer:
             return {"ok": False, "error": f"internal: {error!r}"}
 
 
-def _line(connection: socket.socket, bytes_most: int) -> bytes:
+def _line(connection: socket.socket, bytes_most: int, attached: list[int] | None = None) -> bytes:
+    """One line. Descriptors that come with it are added to ``attached``, if that is given."""
     found = bytearray()
     while not found.endswith(b"\n") and len(found) <= bytes_most:
-        data = connection.recv(65_536)
+        if attached is None:
+            data = connection.recv(_PIECE)
+        else:
+            data, descriptors, _, _ = socket.recv_fds(connection, _PIECE, 1)
+            attached += descriptors
         if not data:
             break
         found += data
     return bytes(found)
 
 
-def request(path: Path, message: Mapping[str, Any], timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
-    """Ask the daemon at that socket. Raises TransientError if none answers there."""
+def request(
+    path: Path, message: Mapping[str, Any], timeout_s: float = _TIMEOUT_S, attached: int | None = None
+) -> dict[str, Any]:
+    """Ask the daemon at that socket; ``attached`` is an open file that goes with it.
+
+    Raises TransientError if none answers there, UnusableError if this user may not ask.
+    """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
             connection.settimeout(timeout_s)
             connection.connect(str(path))
-            connection.sendall(orjson.dumps(message) + b"\n")
+            line = orjson.dumps(message) + b"\n"
+            sent = 0 if attached is None else socket.send_fds(connection, [line], [attached])
+            if sent < len(line):
+                connection.sendall(line[sent:])
             answer = orjson.loads(_line(connection, _ANSWER_MOST))
+    except PermissionError:
+        raise UnusableError(f"{path}: this user may not ask the gateway; run it as the user that it runs as") from None
     except (OSError, orjson.JSONDecodeError) as error:
         raise TransientError(f"{path}: no gateway answers there ({error}): is `permitgate run` up?") from None
-    assert isinstance(answer, dict)
+    if not isinstance(answer, dict):
+        raise TransientError(f"{path}: what answers there is no gateway: is `permitgate run` up?")
     return answer

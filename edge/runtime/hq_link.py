@@ -41,7 +41,8 @@ class LinkEvents:
 class HqLink:
     """The sync child and what it last said. ``state`` is ``up``, ``down`` or ``unknown``; ``why`` says why.
 
-    ``refused`` is what one side last refused of the other, None: nothing since HQ's last cosignature.
+    ``refused`` is what one side last refused of the other, None: nothing since HQ's last cosignature. ``fresh_ms`` is
+    HQ's newest freshness mark heard since the start, UTC ms; None: none yet.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class HqLink:
         self.why = "not connected yet"
         self.since_ms: int = clock()
         self.refused: str | None = None
+        self.fresh_ms: int | None = None
         self.child = ChildProcess(
             "sync", list(_ARGV), clock, self._take, self._lost, silence_s=_SILENCE_S, on_started=self._begin
         )
@@ -124,6 +126,10 @@ class HqLink:
         except PermitgateError as error:
             _log.error("authority_unreadable", error=str(error))
             return
+        self._hear(applied)
+
+    def _hear(self, applied: AuthorityApplied) -> None:
+        self.fresh_ms = applied.fresh_ms
         self._events.post(applied)
 
     def _fresh(self, fresh_ms: int) -> None:
@@ -131,7 +137,7 @@ class HqLink:
         try:
             reader = AuthorityReader(self._authority_path)
             try:
-                self._events.post(_read(reader, []))
+                self._hear(_read(reader, []))
             finally:
                 reader.close()
         except PermitgateError as error:

@@ -1,5 +1,7 @@
 """What local commands may ask of the running daemon: how things stand, what a permit lacks, a named person's act."""
 
+import os
+import stat
 import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -22,7 +24,9 @@ from edge.storage.authority_reader import AuthorityReader
 _ANSWER_S = 5.0
 _ID_MOST, _WHY_MOST = 64, 500
 """What a person says goes into an entry as it is, and one that is too long for the journal would stop it."""
-_PHOTO_MOST = 16 * 1024 * 1024
+PHOTO_BYTES_MAX = 16 * 1024 * 1024
+_PHOTO_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+_PIECE = 65_536
 
 
 class Answers:
@@ -72,15 +76,16 @@ class Requests:
         self._authority_path = authority_path
         self._keep_photo = keep_photo
 
-    def handle(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One request. Raises RefusedError for one that is not known."""
+    def handle(self, request: Mapping[str, Any], attached: int | None = None) -> Mapping[str, Any]:
+        """One request; ``attached`` is the open photo that came with it. Raises RefusedError for one not known."""
         match request:
             case {"do": "status"}:
                 return {"ok": True, **self._status()}
             case {"do": "ready", "permit": str(permit)}:
                 return self._ready(permit)
             case {"do": "act", "action": str(action), "permit": str(permit), "by": str(by), "why": str(why)}:
-                return self._act(action, permit, (by, why), request.get("photo"))
+                photo = None if request.get("photo") in (None, False) else _photo(attached)
+                return self._act(action, permit, (by, why), photo)
             case {"do": "sync"}:
                 self.poke()
                 return {"ok": True}
@@ -131,11 +136,9 @@ class Requests:
             "workers": workers,
         }
 
-    def _act(self, action: str, permit: str, who: tuple[str, str], photo: object) -> dict[str, Any]:
+    def _act(self, action: str, permit: str, who: tuple[str, str], photo: bytes | None) -> dict[str, Any]:
         by, why = who
-        _check_words("permit", permit, _ID_MOST)
-        _check_words("by", by, _ID_MOST)
-        _check_words("reason", why, _WHY_MOST)
+        check_act(permit, by, why)
         try:
             wanted = OperatorAction(action)
         except ValueError:
@@ -146,25 +149,42 @@ class Requests:
         finally:
             reader.close()
         request = uuid.uuid4().hex
-        kept = None if photo is None else self._photo(Path(str(photo)))
+        kept = None if photo is None else self._keep_photo(photo, photo_type(photo))
         act = Operator(wanted, permit, by, person, why, kept, request)
         answer = self.answers.ask(request, lambda: self._post(act))
         return {"ok": answer.ok, "reasons": [_code(each) for each in answer.reasons], "entry": answer.entry}
 
-    def _photo(self, path: Path) -> BlobReference:
-        data = path.read_bytes() if path.is_file() and path.stat().st_size <= _PHOTO_MOST else b""
-        if data.startswith(b"\xff\xd8\xff"):
-            return self._keep_photo(data, "image/jpeg")
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
-            return self._keep_photo(data, "image/png")
-        raise RefusedError(f"--photo {path}: a JPEG or PNG of at most {_PHOTO_MOST} bytes")
+
+def check_act(permit: str, by: str, why: str) -> None:
+    """Raises RefusedError for what would not fit into an entry, or holds what a terminal would obey."""
+    for name, text, most in (("permit", permit, _ID_MOST), ("by", by, _ID_MOST), ("reason", why, _WHY_MOST)):
+        _check_words(name, text, most)
+
+
+def photo_type(data: bytes) -> str:
+    """The media type of a photo. Raises RefusedError for what is none, or too large."""
+    if len(data) <= PHOTO_BYTES_MAX:
+        for magic, media_type in _PHOTO_TYPES.items():
+            if data.startswith(magic):
+                return media_type
+    raise RefusedError(f"photo: must be a JPEG or PNG of at most {PHOTO_BYTES_MAX} bytes")
+
+
+def _photo(attached: int | None) -> bytes:
+    """The bytes of the open file that came with a request. Raises RefusedError if it is no plain file."""
+    if attached is None or not stat.S_ISREG(os.fstat(attached).st_mode):
+        raise RefusedError("photo: must come with the request, as an open file")
+    found = bytearray()
+    while len(found) <= PHOTO_BYTES_MAX and (piece := os.pread(attached, _PIECE, len(found))):
+        found += piece
+    return bytes(found)
 
 
 def _check_words(name: str, text: str, most: int) -> None:
     """Raises RefusedError for a text that is too long, or holds what a terminal would obey."""
     if len(text) > most:
         raise RefusedError(f"{name}: {len(text)} characters, allowed at most {most}")
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+    if any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in text):
         raise RefusedError(f"{name}: holds control characters or line ends; write it in one line")
 
 

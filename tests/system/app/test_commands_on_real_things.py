@@ -78,7 +78,7 @@ def test_a_serial_line_is_probed_unless_a_running_gateway_reads_it(site: ModbusS
     code, found = probe(path)
     assert (code, found["gateway_runs"]) == (0, False)
     asked = site.unit(1).asked
-    gateway = ControlServer(tmp_path / "run" / "control.sock", lambda _: {"ok": True})
+    gateway = ControlServer(tmp_path / "run" / "control.sock", lambda _message, _attached: {"ok": True})
     gateway.start()
     try:
         code, found = probe(path)

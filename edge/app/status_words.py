@@ -1,0 +1,166 @@
+"""What the running gateway says of itself, in words: for a technician, an operator, or whoever is called at night."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edge.app.wording import Language, instant, reason_words
+from edge.core.decision import STATUS_ISSUED, STATUS_NOT_ISSUED, STATUS_SUSPENDED, STATUS_WORKING
+
+SIMULATED = "SIMULATED · 模拟：no real hardware behind this gateway / 本网关背后没有真实硬件"
+
+_TEXT: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "head": "{gateway} at {site} · clock {source} {doubt}",
+        "unbounded": "unbounded",
+        "door": "door {door}: {phase}{fault}{shown}",
+        "fault": " FAULT {fault}",
+        "shown": " · last shown {age}: {code} {zh} / {en}",
+        "siren": "SIREN of area {area} is sounding",
+        "channel": "channel {channel}: {figure} {quality} ({age})",
+        "reader": "reader {reader} LOST: {why}",
+        "freeze": "FROZEN {scope} by {by}: {why} (freeze {freeze}; only HQ can release it)",
+        "permit": "permit {permit}: type {type} in {areas}{marks}",
+        "running": "running",
+        "held": "FROZEN {freeze}",
+        "trip": "TRIPPED {code} {words} ({interlock})",
+        "window": "  from {start} until {end}, at HQ: {status}",
+        "people": "  workers {workers}; guardians {guardians}",
+        "journal": "journal: {durable} entries, {rest} not yet acknowledged by HQ",
+        "damaged": "journal DAMAGED or cut short: entry is refused; see `permitgate journal verify`",
+        "link": "HQ: {state} for {since}{why}",
+        "refused": "REFUSED between here and HQ: {why}",
+        "authority": "authority: {size} operations, last word {age}{fresh}",
+        "fresh": " (fresh)",
+        "child": "child {name}: {state}, {restarts} restarts",
+        "waiting": "{rest} of {durable} entries not yet acknowledged",
+        "never": "never",
+        "ago": "{age} ago",
+        "up": "up",
+        "down": "DOWN",
+    },
+    "zh": {
+        "head": "{site} 厂区网关 {gateway} · 时钟 {source} {doubt}",
+        "unbounded": "无上界",
+        "door": "门 {door}：{phase}{fault}{shown}",
+        "fault": " 故障 {fault}",
+        "shown": " · 最近显示（{age}）：{code} {zh} / {en}",
+        "siren": "区域 {area} 警笛正在鸣响",
+        "channel": "通道 {channel}：{figure} {quality}（{age}）",
+        "reader": "读卡器 {reader} 失联：{why}",
+        "freeze": "已冻结 {scope}，{by}：{why}（冻结编号 {freeze}，须总部解除）",
+        "permit": "作业票 {permit}：类型 {type}，区域 {areas}{marks}",
+        "running": "作业中",
+        "held": "已冻结 {freeze}",
+        "trip": "已跳闸 {code} {words}（{interlock}）",
+        "window": "  {start} 至 {end}，总部状态：{status}",
+        "people": "  作业人员 {workers}；监护人 {guardians}",
+        "journal": "日志：{durable} 条，其中 {rest} 条总部尚未确认",
+        "damaged": "日志损坏或缺失：禁止进入；请运行 `permitgate journal verify`",
+        "link": "总部：{state}，已 {since}{why}",
+        "refused": "与总部之间有内容被拒绝（REFUSED）：{why}",
+        "authority": "总部数据：{size} 条，最近消息 {age}{fresh}",
+        "fresh": "（及时）",
+        "child": "子进程 {name}：{state}，重启 {restarts} 次",
+        "waiting": "{durable} 条记录中 {rest} 条尚未确认",
+        "never": "从未",
+        "ago": "{age} 前",
+        "up": "正常",
+        "down": "中断",
+    },
+}
+
+_STATUSES: Mapping[int, tuple[str, str]] = {
+    STATUS_NOT_ISSUED: ("not issued yet", "尚未签发"),
+    STATUS_ISSUED: ("issued", "已签发"),
+    STATUS_WORKING: ("being worked", "作业中"),
+    STATUS_SUSPENDED: ("suspended", "已暂停"),
+}
+_OVER = ("over", "已结束")
+
+
+def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
+    """Everything that ``status`` answers, what needs somebody before what does not."""
+    text, clock = _TEXT[language], found["clock"]
+    doubt = text["unbounded"] if clock["hi_ms"] is None else f"±{(clock['hi_ms'] - clock['lo_ms']) // 2} ms"
+    lines = [text["head"].format(gateway=found["gateway"], site=found["site"], source=clock["source"], doubt=doubt)]
+    if found["journal"]["behind_signed"]:
+        lines.append(text["damaged"])
+    lines += [text["siren"].format(area=area) for area, sounding in found["sirens"].items() if sounding]
+    lines += [text["freeze"].format(**each) for each in found["freezes"]]
+    lines += [text["reader"].format(reader=reader, why=why) for reader, why in found["readers"]["lost"].items()]
+    lines += _door_lines(found, language)
+    for channel, each in found["readings"].items():
+        age = _ago(each["age_ms"], language)
+        lines.append(text["channel"].format(channel=channel, figure=each["figure"], quality=each["quality"], age=age))
+    lines += [permit_line(permit, language) for permit in found["permits"]]
+    journal = found["journal"]
+    lines.append(text["journal"].format(durable=journal["durable"], rest=journal["durable"] - journal["acked"]))
+    lines += _hq_lines(found, language)
+    if found["link"]["refused"]:
+        lines.append(text["refused"].format(why=found["link"]["refused"]))
+    for name, each in found["children"].items():
+        state = text["up"] if each["alive"] else text["down"]
+        lines.append(text["child"].format(name=name, state=state, restarts=each["restarts"]))
+    return lines
+
+
+def _door_lines(found: Mapping[str, Any], language: Language) -> Iterator[str]:
+    text = _TEXT[language]
+    for door, each in found["doors"].items():
+        fault = text["fault"].format(fault=each["fault"]) if each["fault"] else ""
+        last = found["shown"].get(door)
+        shown = ""
+        if last is not None:
+            age = _ago(last["age_ms"], language)
+            shown = text["shown"].format(age=age, code=last["reason"], zh=last["zh"], en=last["en"])
+        yield text["door"].format(door=door, phase=each["phase"], fault=fault, shown=shown)
+
+
+def permit_line(permit: Mapping[str, Any], language: Language) -> str:
+    """A permit and what holds it, on one line."""
+    text, trip = _TEXT[language], permit["trip"]
+    marks = [text["running"]] if permit["running"] else []
+    marks += [text["held"].format(freeze=freeze) for freeze in permit["frozen"]]
+    if trip is not None:
+        words = reason_words(trip["reason"], language)
+        marks.append(text["trip"].format(code=trip["reason"], words=words, interlock=trip["interlock"]))
+    return text["permit"].format(
+        permit=permit["permit"],
+        type=permit["type"],
+        areas=", ".join(permit["areas"]),
+        marks="".join(f"; {mark}" for mark in marks),
+    )
+
+
+def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
+    """A permit with its window, its state at HQ and its people."""
+    text = _TEXT[language]
+    status = _STATUSES.get(permit["hq_status"], _OVER)[language == "zh"]
+    window = {"start": instant(permit["not_before_ms"]), "end": instant(permit["not_after_ms"]), "status": status}
+    people = {name: ", ".join(permit[name]) for name in ("workers", "guardians")}
+    return [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people)]
+
+
+def sync_lines(found: Mapping[str, Any], language: Language) -> list[str]:
+    """How the link is, what waits for HQ, and how old HQ's word is."""
+    journal = found["journal"]
+    rest = journal["durable"] - journal["acked"]
+    link, authority = _hq_lines(found, language)
+    return [link, _TEXT[language]["waiting"].format(rest=rest, durable=journal["durable"]), authority]
+
+
+def _hq_lines(found: Mapping[str, Any], language: Language) -> tuple[str, str]:
+    text, link, authority = _TEXT[language], found["link"], found["authority"]
+    state = text.get(link["state"], link["state"])
+    why = f": {link['why']}" if link["why"] else ""
+    age = _ago(authority["age_ms"], language)
+    fresh = text["fresh"] if authority["fresh"] else ""
+    return (
+        text["link"].format(state=state, since=f"{link['since_s']} s", why=why),
+        text["authority"].format(size=authority["size"], age=age, fresh=fresh),
+    )
+
+
+def _ago(age_ms: int | None, language: Language) -> str:
+    text = _TEXT[language]
+    return text["never"] if age_ms is None else text["ago"].format(age=f"{age_ms / 1000:.1f} s")

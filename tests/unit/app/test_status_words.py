@@ -1,0 +1,95 @@
+"""What an operator reads at night: everything that holds somebody out is on the screen, in the gateway's language."""
+
+from typing import Any
+
+import pytest
+
+from edge.app.status_words import permit_lines, status_lines, sync_lines
+from edge.app.wording import LANGUAGES, Language
+
+PERMIT: dict[str, Any] = {
+    "permit": "P1",
+    "type": "02",
+    "areas": ["north"],
+    "workers": ["w1", "w2"],
+    "guardians": ["g1"],
+    "not_before_ms": 1_800_000_000_000,
+    "not_after_ms": 1_800_028_800_000,
+    "hq_status": 6,
+    "running": True,
+    "frozen": ["f-7"],
+    "trip": {"entry": 4, "reason": "gas_over_limit", "interlock": "gb30871/lel@gas1.gas", "retest": None},
+}
+
+
+def found(**changes: Any) -> dict[str, Any]:
+    """What a gateway answers that is well, with these parts changed."""
+    well: dict[str, Any] = {
+        "simulated": False,
+        "gateway": "gw1",
+        "site": "s014",
+        "clock": {"source": "hq", "lo_ms": 1_000, "hi_ms": 1_020},
+        "doors": {"d1": {"phase": "locked_shut", "fault": None}},
+        "shown": {},
+        "readings": {"gas1.gas": {"figure": "1.5 %LEL", "quality": "good", "age_ms": 400}},
+        "permits": [],
+        "freezes": [],
+        "sirens": {"north": False},
+        "readers": {"lost": {}},
+        "journal": {"durable": 9, "acked": 7, "behind_signed": False},
+        "link": {"state": "up", "why": "", "since_s": 5},
+        "authority": {"size": 3, "age_ms": 2_000, "fresh": True},
+        "children": {"sync": {"alive": True, "restarts": 0}},
+    }
+    return {**well, **changes}
+
+
+TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a frozen area": (
+        {"freezes": [{"freeze": "f-9", "scope": "area:north", "by": "duty", "why": "drill"}]},
+        "FROZEN area:north by duty: drill",
+        "已冻结 area:north",
+    ),
+    "a siren": ({"sirens": {"north": True}}, "SIREN of area north", "警笛"),
+    "a lost reader": ({"readers": {"lost": {"r1": "unplugged"}}}, "reader r1 LOST: unplugged", "读卡器 r1 失联"),
+    "a cut journal": (
+        {"journal": {"durable": 1, "acked": 0, "behind_signed": True}},
+        "entry is refused",
+        "禁止进入",
+    ),
+    "a faulty door": (
+        {"doors": {"d1": {"phase": "fault", "fault": "bolt_not_following"}}},
+        "FAULT bolt_not_following",
+        "故障 bolt_not_following",
+    ),
+    "a lost link": (
+        {"link": {"state": "down", "why": "no route", "since_s": 60}},
+        "HQ: DOWN for 60 s: no route",
+        "总部：中断",
+    ),
+    "a dead child": ({"children": {"sync": {"alive": False, "restarts": 3}}}, "child sync: DOWN", "子进程 sync：中断"),
+    "a tripped permit": ({"permits": [PERMIT]}, "TRIPPED gas_over_limit", "已跳闸 gas_over_limit 可燃气体超限"),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_whatever_holds_somebody_out_is_on_the_screen_in_either_language(name: str) -> None:
+    changes, en, zh = TROUBLES[name]
+    assert en in "\n".join(status_lines(found(**changes), "en"))
+    assert zh in "\n".join(status_lines(found(**changes), "zh"))
+    assert en not in "\n".join(status_lines(found(), "en"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_gateway_that_is_well_is_told_in_one_language(language: Language) -> None:
+    text = "\n".join([*status_lines(found(), language), *sync_lines(found(), language)])
+    assert ("门 d1" in text) == (language == "zh")
+    assert ("door d1" in text) == (language == "en")
+    assert "1.5 %LEL" in text
+
+
+def test_a_permit_is_shown_with_its_window_its_people_and_its_state_at_hq() -> None:
+    text = "\n".join(permit_lines(PERMIT, "en"))
+    for shown in ("P1", "2027-01-15 08:00:00.000Z", "2027-01-15 16:00:00.000Z", "suspended", "w1, w2", "g1", "f-7"):
+        assert shown in text
+    assert "已暂停" in "\n".join(permit_lines(PERMIT, "zh"))
