@@ -5,6 +5,7 @@ wrong notes it and gives a stand-in, so that reading goes on: call ``Findings.ra
 Generic: the file's meaning belongs to the caller.
 """
 
+import codecs
 import re
 import tomllib
 from collections.abc import Mapping
@@ -36,6 +37,16 @@ FINDINGS_MAX = 200
 
 _PLACES_MAX = 30
 _PLACE_IN_MESSAGE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+_REMEDIES = {
+    "Invalid value": "; text goes in quotes, numbers without a unit, true and false in small letters",
+    "Cannot overwrite a value": "; this key is there already, further up in the same table: give it once",
+    "Cannot declare": "; this table is there already: write it once, or [[area]], [[door]] … for one of several",
+    "Illegal character '\\n'": "; a closing quote is missing on this line",
+    "Invalid statement": "; a line is  key = value,  [table]  or  # comment",
+    "Expected '=' after a key": "; a line is  key = value,  [table]  or  # comment",
+}
+"""What to do about the parser's commonest findings, by how they begin."""
 
 Default = TypeVar("Default")
 Choice = TypeVar("Choice")
@@ -143,7 +154,7 @@ class Table:
         if key in self._values:
             return True, self._values[key]
         if isinstance(default, Required):
-            self.refuse(key, f"missing; this key has no default: give {allowed}")
+            self.refuse(key, f"missing; give {allowed}")
         return False, default
 
     # ---- tables within
@@ -167,7 +178,8 @@ class Table:
             self.refuse(key, f"must be tables, each written [[{key}]], not {kind_of(value)}")
             return ()
         if not count_min <= len(entries) <= count_max:
-            self.refuse(key, f"{len(entries)} of [[{key}]], {count_min} to {count_max} allowed")
+            have = f"{len(entries)} tables" if entries else "missing; there is no table"
+            self.refuse(key, f"{have} [[{key}]]; give {count_min} to {count_max}")
         path = (*self._path, key)
         return tuple(self._within(entry, (*path, index), self.findings) for index, entry in enumerate(entries))
 
@@ -217,7 +229,7 @@ class Table:
 
     def getbool(self, key: str, *, default: bool | Required = REQUIRED) -> bool:
         """``true`` or ``false``."""
-        present, value = self._take(key, default, "true or false")
+        present, value = self._take(key, default, "true or false, without quotes")
         if present and not isinstance(value, bool):
             self.refuse(key, f"must be true or false, without quotes, not {kind_of(value)}")
         return value is True
@@ -241,7 +253,7 @@ class Table:
         self, key: str, *, pattern: "re.Pattern[str]", form: str, default: Default | Required = REQUIRED
     ) -> str | Default:
         """Text that matches ``pattern`` as a whole; ``form`` says in words what that is."""
-        present, value = self._take(key, default, form)
+        present, value = self._take(key, default, f"text in quotes: {form}")
         if not present:
             return "" if isinstance(value, Required) else value
         if not isinstance(value, str):
@@ -282,7 +294,7 @@ class Table:
     def getpath(self, key: str, *, length_max: int = 4096, default: Path | Required = REQUIRED) -> Path:
         """An absolute path of at most ``length_max`` bytes, without ``..``; whether it exists is not asked."""
         form = f"an absolute path of at most {length_max} bytes, without '..'"
-        present, value = self._take(key, default, form)
+        present, value = self._take(key, default, f"text in quotes: {form}")
         if not present:
             return Path("/") if isinstance(value, Required) else Path(value)
         if not isinstance(value, str):
@@ -337,7 +349,8 @@ def path_is_plain(text: str, length_max: int) -> bool:
 def _decoded(data: bytes) -> str:
     if len(data) > SIZE_BYTES_MAX:
         raise tomllib.TOMLDecodeError(f"larger than {SIZE_BYTES_MAX} bytes; is this the right file?")
-    return data.decode("utf-8")
+    # Editors on other systems put a byte order mark before UTF-8.
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
 
 
 def _decimal(text: str) -> Decimal:
@@ -351,12 +364,13 @@ def _decimal(text: str) -> Decimal:
 def _add_syntax_finding(findings: Findings, message: str, data: bytes) -> None:
     place = _PLACE_IN_MESSAGE.search(message)
     what = one_line(message[: place.start()] if place else message)
+    remedy = next((each for start, each in _REMEDIES.items() if what.startswith(start)), "")
     if place is None:
         findings.add(1, "file", what)
     elif place.group(1) is None:
-        findings.add(max(1, data.rstrip(b"\n").count(b"\n") + 1), "end of file", f"not TOML: {what}")
+        findings.add(max(1, data.rstrip(b"\n").count(b"\n") + 1), "end of file", f"not TOML: {what}{remedy}")
     else:
-        findings.add(int(place.group(1)), f"column {place.group(2)}", f"not TOML: {what}")
+        findings.add(int(place.group(1)), f"column {place.group(2)}", f"not TOML: {what}{remedy}")
 
 
 def _whole_milliseconds(seconds: Decimal) -> int | None:

@@ -129,8 +129,8 @@ def test_a_missing_key_is_named_with_the_line_of_its_table_and_a_default_is_not(
     table.getint("port", minimum=1, maximum=9)
     table.getchoice("kind", {"rtu": 1, "tcp": 2})
     assert _findings(table) == [
-        "site.toml:2: hq.port: missing; this key has no default: give a whole number from 1 to 9",
-        "site.toml:2: hq.kind: missing; this key has no default: give one of: rtu, tcp",
+        "site.toml:2: hq.port: missing; give a whole number from 1 to 9",
+        "site.toml:2: hq.kind: missing; give one of: rtu, tcp",
     ]
 
 
@@ -184,8 +184,8 @@ def test_too_many_and_too_few_tables_are_named() -> None:
     table.tables("bus", count_min=0, count_max=1)
     table.tables("door", count_min=1, count_max=2)
     assert _findings(table) == [
-        "site.toml:1: bus: 2 of [[bus]], 0 to 1 allowed",
-        "site.toml:1: door: 0 of [[door]], 1 to 2 allowed",
+        "site.toml:1: bus: 2 tables [[bus]]; give 0 to 1",
+        "site.toml:1: door: missing; there is no table [[door]]; give 1 to 2",
     ]
 
 
@@ -215,6 +215,42 @@ def test_what_is_no_toml_is_one_finding_with_its_line(data: bytes, expected: str
     (finding,) = caught.value.problems
     assert finding.startswith(expected)
     assert "\n" not in finding
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("a = GPIO17", "text goes in quotes"),
+        ("a = True", "true and false in small letters"),
+        ("a = 1\na = 2", "give it once"),
+        ("[a]\n[a]", "write it once"),
+        ('a = "b\nc = 1', "closing quote"),
+        ("hello", "key = value"),
+    ],
+)
+def test_the_commonest_slips_of_the_pen_come_with_their_remedy(text: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError, match=remedy):
+        read_table(text.encode(), "site.toml")
+
+
+def test_a_byte_order_mark_of_another_systems_editor_is_no_error() -> None:
+    table = read_table(b"\xef\xbb\xbfunit = 2", "site.toml")
+    assert table.getint("unit", minimum=1, maximum=9) == 2
+
+
+def test_a_missing_key_is_told_what_to_give() -> None:
+    table = _table("")
+    table.getint("unit", minimum=1, maximum=9)
+    table.getmilliseconds("poll_s", minimum_ms=50, maximum_ms=2_000)
+    table.getbool("on")
+    table.getchoice("kind", {"rtu": 1, "tcp": 2})
+    table.getstring("id", pattern=_WORD, form="letters")
+    table.getlist("codes", pattern=_WORD, form="letters", count_min=1, count_max=2)
+    table.getpath("dir")
+    allowed = ("1 to 9", "0.05 to 2", "true or false", "rtu, tcp", "letters", "1 to 2 texts", "absolute path")
+    for finding, words in zip(_findings(table), allowed, strict=True):
+        assert "missing; give " in finding
+        assert words in finding
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
