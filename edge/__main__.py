@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from edge.app.answers import Commands, config_option, hq_option, json_option
+from edge.app.answers import Commands, NamedPath, config_option, hq_option, json_option
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = NamedPath(dir_okay=False, path_type=Path)
+FOLDER = NamedPath(file_okay=False, path_type=Path)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -110,6 +110,28 @@ _SOCKET_PATH_MAX = 90
 """Bytes, so that a socket's name in the directory still fits the 107 of ``sun_path`` (unix(7))."""
 
 
+def gateway_name_problem(names: tuple[str, str], gateway: str) -> str | None:
+    """What keeps (site, organisation) and a gateway's id from standing in a gateway's configuration; None: nothing."""
+    site, organisation = names
+    for name, text, allowed in (
+        ("site", site, _ID),
+        ("organisation", organisation, _DOMAIN),
+        ("gateway", gateway, _ID),
+    ):
+        if allowed["pattern"].fullmatch(text) is None:
+            return f"{name} {text[:64]!a}: give {allowed['form']}"
+    return None
+
+
+def hq_url_problem(url: str) -> str | None:
+    """What keeps a URL from being HQ's address; None: nothing."""
+    match = _URL["pattern"].fullmatch(url)
+    if match is None:
+        return f"{url[:120]!a} cannot be used; give {_URL['form']}"
+    port = (match.group(1) or "").removeprefix(":")
+    return f"port {port} is out of range, 1 to 65535" if port and not 1 <= int(port) <= 65_535 else None
+
+
 def read_config(root: Table) -> Reading:
     """All tables. What is wrong is in ``root.findings``, unknown keys included."""
     gateway = _gateway(root.table("gateway"))
@@ -150,9 +172,9 @@ def _gateway(table: Table) -> Sourced[Gateway]:
 
 def _hq(table: Table, simulate: bool) -> Sourced[Hq]:
     url = table.getstring("url", **_URL)
-    _, _, port = url.removeprefix("https://").rstrip("/").partition(":")
-    if port and not 1 <= int(port) <= 65_535:
-        table.refuse("url", f"port {port} is out of range, 1 to 65535")
+    problem = hq_url_problem(url) if table.good("url") and url else None
+    if problem is not None:
+        table.refuse("url", problem)
     poll_ms = _milliseconds(table, "poll_s", 200 if simulate else 1_000, 300_000, 5_000)
     return Sourced(Hq(url.rstrip("/"), poll_ms), table)
 

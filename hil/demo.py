@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from edge.app.answers import COULD_NOT, NO, OK, write_json
+from edge.app.answers import COULD_NOT, NO, OK, program, write_json
 from edge.host.system_clock import monotonic_ms
 from edge.ports.errors import RefusedError
 from hil.demo_steps import cast, hazards, morning, offline, proofs, refusals
@@ -35,14 +35,13 @@ def run_demo(stay: bool, keep: Path | None, json_to: str | None) -> NoReturn:
 
     ``keep``: an empty or new folder in which everything stays. ``stay``: the site goes on until Ctrl-C.
     """
-    _check_report(json_to)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(file=sys.stderr if json_to == "-" else sys.stdout, highlight=False, soft_wrap=True)
     try:
         with _folders(keep) as (folder, run_dir), Stage(folder, run_dir) as stage:
             report = tell(stage, console, STEPS)
             write_json(report, json_to)
-            _say_next(console, report, _kept_lines(folder, stage.link.port) if keep else _LOST_LINES)
+            _say_next(console, report, _kept_lines(folder, stage.link.port) if keep else _lost_lines())
             if stay:
                 _stay(stage, console)
     except KeyboardInterrupt:
@@ -93,37 +92,40 @@ def _say_next(console: Console, report: dict[str, Any], lines: Sequence[str]) ->
         console.print(f"  {line}", markup=False)
 
 
-_LOST_LINES = (
-    "permitgate demo --keep DIR        keep journal, tiles, keys and evidence pack / 保留全部结果",
-    "permitgate demo --stay            play on with the running site / 保持运行，继续操作",
-    "permitgate pack verify --help     what a stranger does with an evidence pack / 校验证据包",
-)
+def _lost_lines() -> list[str]:
+    """What can be done next when nothing was kept."""
+    lines = {
+        "demo --keep DIR": "keep journal, tiles, keys and evidence pack / 保留全部结果",
+        "demo --stay": "play on with the running site / 保持运行，继续操作",
+        "pack verify --help": "what a stranger does with an evidence pack / 校验证据包",
+    }
+    return [f"{f'{program()} {command}':<44} {words}" for command, words in lines.items()]
 
 
 def _kept_lines(kept: Path, hq_port: int) -> list[str]:
     """What can be done with what was kept; ``hq_port`` is where its gateway looks for HQ."""
-    config = f"--config {kept / 'gateway.toml'}"
+    config, run = f"--config {kept / 'gateway.toml'}", program()
     return [
-        f"permitgate journal search --kind access.decided {config}",
-        f"permitgate journal why N {config}        one decision in words / 一次判定的依据",
-        f"permitgate journal verify {config}",
-        f"permitgate pack verify {kept / 'packs' / f'{cast.HOT}.pgpack'} --vkeys {kept / 'vkeys'}",
+        f"{run} journal search --kind access.decided {config}",
+        f"{run} journal why N {config}        one decision in words / 一次判定的依据",
+        f"{run} journal verify {config}",
+        f"{run} pack verify {kept / 'packs' / f'{cast.HOT}.pgpack'} --vkeys {kept / 'vkeys'}",
         f"{kept / 'tiles'}: C2SP tlog-tiles, for anybody's verifier / 供第三方校验",
         "and all of it again, in three terminals / 在三个终端中再次运行:",
-        f"  permitgate site {config}",
-        f"  permitgate hq serve --dir {kept / 'hq'} --port {hq_port}",
-        f"  permitgate run {config}",
+        f"  {run} site {config}",
+        f"  {run} hq serve --dir {kept / 'hq'} --port {hq_port}",
+        f"  {run} run {config}",
     ]
 
 
 def _stay(stage: Stage, console: Console) -> None:
-    config = f"--config {stage.config_path}"
+    config, run = f"--config {stage.config_path}", program()
     badges = stage.folder / "badges"
     console.print("\nthe site goes on until Ctrl-C or quit / 现场继续运行", style="bold")
     for line in (
-        f"in another terminal / 另一终端:  permitgate status {config}",
-        f"                                 permitgate permit ready {cast.HOT} {config}",
-        f"                                 permitgate hq freeze permit {cast.HOT} --by me --reason test "
+        f"in another terminal / 另一终端:  {run} status {config}",
+        f"                                 {run} permit ready {cast.HOT} {config}",
+        f"                                 {run} hq freeze permit {cast.HOT} --by me --reason test "
         f"--dir {stage.hq_dir}",
         f"here / 此处:  tap r1 {badges / 'li.ndef'}   gas gas-1 12.5   rex d1   state   help   quit",
     ):
@@ -149,12 +151,6 @@ def _new_folder(stack: ExitStack) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="permitgate-"))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def _check_report(json_to: str | None) -> None:
-    """Said now rather than after the whole story."""
-    if json_to is not None and json_to != "-" and not Path(json_to).absolute().parent.is_dir():
-        raise RefusedError(f"--json {json_to}: there is no such folder; make it first")
 
 
 def _kept_folder(keep: Path) -> Path:

@@ -10,6 +10,7 @@ from threading import Event
 
 import click
 
+from edge.app.answers import program
 from edge.config import load
 from edge.ports.errors import PermitgateError, RefusedError
 from hil.virtual_site import FAULTS, VirtualSite
@@ -46,7 +47,7 @@ def run_site(config_path: Path) -> None:
             click.echo(f"SIMULATED · 模拟: virtual hardware of {config_path} / 虚拟硬件")
             for line in place_lines(site):
                 click.echo(line)
-            click.echo(f"next: permitgate run --config {config_path}   (here: help / 帮助)")
+            click.echo(f"next: {program()} run --config {config_path}   (here: help / 帮助)")
             converse(site)
     except KeyboardInterrupt:
         click.echo("")

@@ -92,9 +92,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:
         listener.close()
-        raise Refusal(RefusalCode.SETTING, f"{host}:{port}: cannot listen: {error}; choose another port") from None
+        why = f"{host}:{port}: cannot listen: {error}; choose another address or port of this machine"
+        raise Refusal(RefusalCode.SETTING, why) from None
     return listener
 
 

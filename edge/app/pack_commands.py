@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edge.app.answers import answer
+from edge.app.answers import answer, program
 from edge.app.pack_contents import gather
 from edge.app.wording import instant, printable
 from edge.config import load
@@ -22,6 +22,7 @@ from sync.formats.pack_checks import Bracket
 from sync.formats.pack_verdict import PackVerdict, VerdictLine, verify_pack
 
 _VKEYS_BYTES_MAX = 65_536
+_PROBLEMS_MAX = 20
 
 
 def build(config_path: Path, permit_id: str, path: Path | None, json_to: str | None) -> None:
@@ -56,7 +57,7 @@ def build(config_path: Path, permit_id: str, path: Path | None, json_to: str | N
         if found.left_out:
             click.echo(f"{found.left_out} batches of readings left out / 未收入的读数批次")
         _say_verdict(verdict)
-        click.echo(f"next: permitgate pack verify {target}")
+        click.echo(f"next: {program()} pack verify {target}")
 
     answer(result, json_to, tell)
 
@@ -108,12 +109,20 @@ def read_vkeys(path: Path) -> Sequence[VerifierKey]:
         try:
             keys.append(VerifierKey.parse(line))
         except FormatError as error:
-            problems.append(f"{path}:{number}: verifier key: {error}; one <name>+<key id>+<base64 key> a line")
+            problems.append(f"{path}:{number}: {_as_key(error)}; one <name>+<key id>+<base64 key> a line")
     if not keys and not problems:
         problems.append(f"{path}:1: verifier key: there is none; one <name>+<key id>+<base64 key> a line")
+    rest = len(problems) - _PROBLEMS_MAX
+    if rest > 0:
+        problems[_PROBLEMS_MAX:] = [f"{path}:1: file: {rest} more lines like these; is this the right file?"]
     if problems:
         raise ConfigurationError(problems)
     return keys
+
+
+def _as_key(error: FormatError) -> str:
+    place = error.place or "verifier key"
+    return f"{place}: {error.message}" if place.startswith("verifier key") else f"verifier key: {error}"
 
 
 def _line_json(line: VerdictLine) -> dict[str, Any]:

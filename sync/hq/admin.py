@@ -46,7 +46,8 @@ _KEYS = ("root", "authority", "mirror", "issuer")
 
 @dataclass(frozen=True, slots=True)
 class InitReport:
-    """``code`` is shown to the operator once; ``made`` says whether this call made the HQ itself."""
+    """``code`` is shown to the operator once; ``made`` says whether this call made the HQ itself; ``hosts`` are the
+    names and addresses that its server certificate is good for."""
 
     folder: Path
     made: bool
@@ -57,6 +58,7 @@ class InitReport:
     code_expires_ms: int
     mirror_vkey: str
     authority_vkey: str
+    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if made:
         _make(place, hosts, now_ms)
+    else:
+        place.certificates.make(place.organisation, hosts, now_ms)
     store = place.store()
     try:
         name, _, epoch = gateway.partition("/")
@@ -99,6 +103,7 @@ def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str
         now_ms + 7 * _DAY_MS,
         str(place.mirror_key().cosigner()),
         str(place.authority_key().verifier()),
+        tuple(sorted(place.certificates.names())),
     )
 
 
@@ -154,6 +159,19 @@ def revoke(folder: Path, kind: str, identity: str, why: str) -> bool:
         kinds = ", ".join(known.value for known in Kind)
         raise Refusal(RefusalCode.OPERATION, f"kind {kind!r}: must be one of {kinds}") from None
     return _add_one(folder, Revoke(known, _identity(identity), why))
+
+
+def knows(folder: Path, kind: str, identity: str) -> bool:
+    """Whether HQ ever had a record of that kind and id. ``site`` is known by its own name."""
+    place = open_place(folder)
+    if kind == ScopeKind.SITE.value:
+        return identity == place.site
+    store = place.store()
+    try:
+        with store.reading() as transaction:
+            return transaction.record(kind, identity) is not None
+    finally:
+        store.close()
 
 
 def freezes(folder: Path) -> list[HeldFreeze]:

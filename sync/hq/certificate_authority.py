@@ -12,11 +12,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sync.formats.enrolment_code import fingerprint
-from sync.hq.key_files import read_secret, write_secret
+from sync.hq.key_files import load_pem, write_secret
 from sync.hq.refusals import Refusal, RefusalCode
 
 _VALID_FROM = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - one style in this file
@@ -35,15 +35,16 @@ class CertificateAuthority:
         self._key_path = folder / "ca.key"
 
     def make(self, organisation: str, hosts: Sequence[str], now_ms: int) -> None:
-        """The authority if there is none yet, and a server certificate for ``hosts`` if there is none yet."""
+        """The authority if there is none yet, and a server certificate for ``hosts`` unless the one there is good for
+        them: a new one is good for the old one's names too. May be called again after any failure."""
         now = _VALID_FROM + timedelta(milliseconds=now_ms)
         if not self.certificate_path.exists():
-            key = ec.generate_private_key(ec.SECP256R1())
-            write_secret(self._key_path, _pem(key))
-            certificate = _authority_certificate(organisation, key, now)
-            self.certificate_path.write_bytes(certificate.public_bytes(Encoding.PEM))
-        if not self.server_certificate_path.exists():
-            self._issue(hosts, now)
+            certificate = _authority_certificate(organisation, _key(self._key_path), now)
+            _write(self.certificate_path, certificate)
+        held = self.names() if self.server_certificate_path.exists() else frozenset()
+        wanted = [str(_name(host).value) for host in (*hosts, *_ALWAYS)]
+        if not held.issuperset(wanted):
+            self._issue([*dict.fromkeys((*wanted, *sorted(held)))], now)
 
     def fingerprint(self) -> bytes:
         """What an enrolment code pins."""
@@ -55,22 +56,31 @@ class CertificateAuthority:
         names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return frozenset(str(name.value) for name in names)
 
-    def _issue(self, hosts: Sequence[str], now: datetime) -> None:
-        issuer_key = load_pem_private_key(read_secret(self._key_path), password=None)
-        if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-            raise Refusal(RefusalCode.SETTING, f"{self._key_path}: not an elliptic-curve key")
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = list(dict.fromkeys([*hosts, *_ALWAYS]))
+    def _issue(self, names: Sequence[str], now: datetime) -> None:
+        issuer_key, key = _key(self._key_path), _key(self.server_key_path)
         certificate = _server_certificate(self._certificate(), issuer_key, key.public_key(), names, now)
-        write_secret(self.server_key_path, _pem(key))
-        self.server_certificate_path.write_bytes(certificate.public_bytes(Encoding.PEM))
+        _write(self.server_certificate_path, certificate)
 
     def _certificate(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate(self.certificate_path.read_bytes())
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The key of the file, made if there is none."""
+    if not path.exists():
+        made = ec.generate_private_key(ec.SECP256R1())
+        write_secret(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key = load_pem(path)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise Refusal(RefusalCode.SETTING, f"{path}: not an elliptic-curve key; restore it from a backup")
+    return key
+
+
+def _write(path: Path, certificate: x509.Certificate) -> None:
+    """Put it in place whole: a certificate that is half there would stop HQ."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(certificate.public_bytes(Encoding.PEM))
+    part.replace(path)
 
 
 def _usage(authority: bool) -> x509.KeyUsage:

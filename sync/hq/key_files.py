@@ -4,7 +4,9 @@ import os
 import stat
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -24,20 +26,42 @@ def make_key(path: Path) -> Ed25519PrivateKey:
 
 def load_key(path: Path) -> Ed25519PrivateKey:
     """The key of a file. Raises Refusal naming the file, never its content."""
-    key = load_pem_private_key(read_secret(path), password=None)
+    key = load_pem(path)
     if not isinstance(key, Ed25519PrivateKey):
-        raise Refusal(RefusalCode.SETTING, f"{path}: not an Ed25519 private key")
+        raise Refusal(RefusalCode.SETTING, f"{path}: not an Ed25519 private key; restore it from a backup")
     return key
 
 
+def load_pem(path: Path) -> PrivateKeyTypes:
+    """A private key of any kind. Raises Refusal naming the file, never its content."""
+    try:
+        return load_pem_private_key(read_secret(path), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Refusal(RefusalCode.SETTING, f"{path}: not a private key in PEM; restore it from a backup") from None
+
+
 def write_secret(path: Path, data: bytes) -> None:
-    """A new file, mode 0600 from its first byte, on disk when this returns. Raises FileExistsError."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """A new file, mode 0600 from its first byte, there whole or not at all, on disk when this returns.
+
+    Raises FileExistsError, or Refusal if it cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        text = f"{path}: cannot be written: {error.strerror}; mend that and run it again"
+        raise Refusal(RefusalCode.SETTING, text) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_secret(path: Path) -> bytes:
