@@ -11,7 +11,7 @@ from pathlib import Path
 from edge.app.log_keys import LogKeys
 from edge.ports.errors import DamagedError, RefusedError
 from edge.storage.checkpoint_file import open_note_file
-from edge.storage.databases import write_durably
+from edge.storage.databases import translated_os, write_durably
 from edge.storage.journal_reader import JournalReader
 from sync.formats.checkpoint import Checkpoint, open_checkpoint, parse
 from sync.formats.cosignature import find_cosignature
@@ -66,16 +66,22 @@ def export_tiles(reader: JournalReader, keys: LogKeys, head: Head, folder: Path)
     pruned_to = reader.pruned_to()
     files = 0
     for tile, data in _contents(reader, size, pruned_to):
-        path = folder / tile.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_file() or path.read_bytes() != data:
-            path.write_bytes(data)
+        _put(folder / tile.path, data)
         files += 1
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vkeys").write_text(keys.lines(), encoding="utf-8")
+    _put(folder / "vkeys", keys.lines().encode())
     write_durably(folder / "checkpoint", [head.note.encode()])
     read_back(folder, keys, pruned_to)
     return TilesReport(head, files + 2, pruned_to)
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file that is not there with these bytes yet. Raises StoreError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_bytes() != data:
+            path.write_bytes(data)
+    except OSError as error:
+        raise translated_os(error, path) from error
 
 
 def read_back(folder: Path, keys: LogKeys, pruned_to: int = 0) -> Checkpoint:

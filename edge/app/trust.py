@@ -19,8 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edge.ports.errors import DamagedError, UnusableError
+from edge.storage.databases import translated_os
 from sync.formats.errors import FormatError
 from sync.formats.note import SigningKey, VerifierKey
+
+_NOT_ALLOWED = "this user may not read it; run it as the user that the gateway runs as"
 
 
 class NotEnrolledError(UnusableError):
@@ -98,6 +101,8 @@ class TrustFiles:
             VerifierKey.parse(found.mirror_vkey)
         except FileNotFoundError:
             raise NotEnrolledError(f"{self.enrolment}: not enrolled; run 'permitgate enrol'") from None
+        except PermissionError:
+            raise UnusableError(f"{self.enrolment}: {_NOT_ALLOWED}") from None
         except (OSError, orjson.JSONDecodeError, KeyError, TypeError, FormatError) as error:
             raise DamagedError(f"{self.enrolment}: not readable ({type(error).__name__}); restore it") from None
         return found
@@ -148,6 +153,8 @@ def read_secret(path: Path) -> bytes:
         data = path.read_bytes()
     except FileNotFoundError:
         raise NotEnrolledError(f"{path}: missing; run 'permitgate enrol'") from None
+    except PermissionError:
+        raise UnusableError(f"{path}: {_NOT_ALLOWED}") from None
     except OSError as error:
         raise UnusableError(f"{path}: {error.strerror}") from None
     if stat.S_IMODE(mode) & 0o077:
@@ -166,6 +173,13 @@ def write_public(path: Path, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
+    try:
+        _replace(path, data, mode)
+    except OSError as error:
+        raise translated_os(error, path) from None
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,6 +74,8 @@ def translated(error: Exception, path: Path) -> PermitgateError:
         return DamagedError(f"{path}: damaged: {error}")
     if primary == sqlite3.SQLITE_CONSTRAINT:
         return UnusableError(f"{path}: refused by the database: {error}")
+    if primary == sqlite3.SQLITE_CANTOPEN:
+        return StoreError(f"{path}: {error}: check that it is there, and that this user may read it")
     return StoreError(f"{path}: {error}")
 
 
@@ -328,4 +330,6 @@ def write_durably(path: Path, pieces: Iterable[bytes]) -> None:
         temporary.rename(path)
         sync_folder(path.parent)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise translated_os(error, path) from error
