@@ -1,6 +1,11 @@
 # permitgate: every target sets up what it needs by itself (a virtual environment in .venv).
 
-PYTHON ?= python3
+SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3,11),(3,12),(3,13)))
+# The first interpreter that will do; `make PYTHON=...` takes another.
+ifndef PYTHON
+PYTHON := $(shell for each in python3 python3.13 python3.12 python3.11; do \
+  $$each -c '$(SUPPORTED)' 2>/dev/null && { echo $$each; exit; }; done; echo python3)
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -15,17 +20,18 @@ help:  ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(STAMP): setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3,11),(3,12),(3,13)))' \
+	@$(PYTHON) -c '$(SUPPORTED)' \
 	  || { echo "permitgate needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ..."; exit 3; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -y -q python3-venv; \
-	  else echo "Python's venv module is missing. Run: sudo apt-get install -y python3-venv"; exit 3; fi; }
+	  package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -y -q "$$package"; \
+	  else echo "Python's venv module is missing. Run: sudo apt-get install -y $$package"; exit 3; fi; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=77' wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@
 
-demo: $(STAMP)  ## the whole virtual site: one story, every step with its expected outcome, under a minute
+demo: $(STAMP)  ## one story on a site without hardware, each step with what should happen, under a minute
 	$(BIN)/permitgate demo
 
 test: $(STAMP) check  ## everything: the gate, then whole processes over real protocols, then the simulations

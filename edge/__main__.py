@@ -55,7 +55,7 @@ def status(config_path: Path, json_to: str | None) -> None:
 @click.option("--keep", type=FOLDER, help="Keep everything in this folder: gateway, HQ, tiles, keys, packs.")
 @json_option
 def demo(stay: bool, keep: Path | None, json_to: str | None) -> None:
-    """The whole virtual site: one story, every step with its expected outcome. Exit 0 only if all of them happened."""
+    """Play one story on a site without hardware, each step with what should happen. Exit 0: all of it did."""
     from hil.demo import run_demo
 
     run_demo(stay, keep, json_to)
@@ -64,7 +64,7 @@ def demo(stay: bool, keep: Path | None, json_to: str | None) -> None:
 @main.command()
 @config_option
 def site(config_path: Path) -> None:
-    """The virtual hardware alone, for a real gateway with simulate = true to talk to. Commands on standard input."""
+    """Simulated detectors, badges, locks and lamps for a gateway with simulate = true; reads commands such as help."""
     from hil.site_command import run_site
 
     run_site(config_path)

@@ -1,4 +1,4 @@
-"""``permitgate demo``: the whole virtual site, one story, every step with its expected outcome.
+"""``permitgate demo``: one story on a site without hardware, each step with what should happen and what did.
 
 HQ and the gateway are processes of their own and speak their real protocols; the site and the link are in this one, so
 that they outlive a gateway that is killed.
@@ -31,7 +31,7 @@ _RUN_DIR_BYTES_MAX = 90
 
 
 def run_demo(stay: bool, keep: Path | None, json_to: str | None) -> NoReturn:
-    """Play the story; exit 0 only if every expected outcome happened, 1 otherwise, 3 if it was broken off.
+    """Play the story; exit 0 if all came as expected, 1 otherwise, 3 if it was broken off.
 
     ``keep``: an empty or new folder in which everything stays. ``stay``: the site goes on until Ctrl-C.
     """

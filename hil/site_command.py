@@ -1,4 +1,4 @@
-"""``permitgate site``: the virtual hardware of a configuration, for a real gateway to talk to. Commands on stdin."""
+"""``permitgate site``: what a configuration needs in hardware, simulated. Commands on standard input."""
 
 import shlex
 import signal

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs permitgate from this checkout: /opt/permitgate (a virtual environment), the unit, its user and directories.
+# Installs permitgate from this checkout: /opt/permitgate (a virtual environment), its command in /usr/local/bin, the
+# unit, its user and directories.
 # May be run again, to upgrade; an existing configuration is never touched.
 #   sudo systemd/install.sh            everything; starts nothing
 #   DESTDIR=/tmp/root systemd/install.sh   only the files, below that directory, for those who build packages
@@ -29,6 +30,7 @@ systemd-sysusers permitgate.conf
 systemd-tmpfiles --create permitgate.conf
 "$python" -m venv /opt/permitgate
 /opt/permitgate/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "$source_dir[pi]"
+ln -sf /opt/permitgate/bin/permitgate /usr/local/bin/permitgate
 if [ ! -e /etc/permitgate/permitgate.toml ]; then
     install -m 0640 -o root -g permitgate "$source_dir/config.example.toml" /etc/permitgate/permitgate.toml
 fi
@@ -36,8 +38,8 @@ systemctl daemon-reload
 
 cat <<'SAY'
 permitgate is installed and not started. What comes next:
-  1. edit /etc/permitgate/permitgate.toml, then   sudo -u permitgate /opt/permitgate/bin/permitgate check
+  1. edit /etc/permitgate/permitgate.toml, then   sudo -u permitgate permitgate check
   2. wire as /usr/share/doc/permitgate/WIRING.md says
-  3. enrol with the code that HQ gave you:        sudo -u permitgate /opt/permitgate/bin/permitgate enrol --hq URL --code CODE
+  3. enrol with the code that HQ gave you:        sudo -u permitgate permitgate enrol --hq URL --code CODE
   4. sudo systemctl enable --now permitgate
 SAY

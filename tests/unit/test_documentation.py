@@ -1,6 +1,6 @@
 """What is shown to people is documented, and the documents say what the code does.
 
-``python tests/unit/test_documentation.py`` writes ``edge/REASONS.md`` anew from the code.
+``python tests/unit/test_documentation.py`` writes ``edge/REASONS.md`` and ``edge/COMMANDS.md`` anew from the code.
 """
 
 import ast
@@ -20,6 +20,7 @@ from edge.runtime.requests import ACT_WORDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "edge" / "REASONS.md"
+COMMANDS_PAGE = ROOT / "edge" / "COMMANDS.md"
 
 _HEAD = """# Reasons and entries
 
@@ -102,6 +103,43 @@ def _commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tu
 
 COMMANDS = dict(_commands(main))
 
+_COMMANDS_HEAD = """# Commands
+
+Names, options and exit codes are stable: scripts rely on them. Exit codes: 0 ok, 1 the answer is no, 2 usage or
+configuration, 3 could not run. This page is written from the code (`edge/__main__.py`); a test keeps it true.
+"""
+
+
+def _said(parameter: click.Parameter) -> str:
+    """One line on a parameter: how it is written, what it means, whether it must be there, what it is otherwise."""
+    if isinstance(parameter, click.Argument):
+        choices = f": {' '.join(parameter.type.choices)}" if isinstance(parameter.type, click.Choice) else ""
+        needed = "" if parameter.required else ", may be left out"
+        return f"- `{(parameter.name or '').upper()}`{choices}{needed}"
+    assert isinstance(parameter, click.Option)
+    value = "" if parameter.is_flag else " " + (parameter.metavar or (parameter.name or "").upper())
+    notes = ["required"] if parameter.required else []
+    notes += [f"default {parameter.default}"] if parameter.show_default else []
+    notes += [f"environment {parameter.envvar}"] if parameter.show_envvar else []
+    notes += ["may be repeated"] if parameter.multiple else []
+    return f"- `{', '.join(parameter.opts)}{value}`: {parameter.help}" + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def commands_page() -> str:
+    """The whole of edge/COMMANDS.md."""
+    parts = [_COMMANDS_HEAD]
+    for path, command in COMMANDS.items():
+        if isinstance(command, click.Group):
+            continue
+        lines = [f"## permitgate {' '.join(path)}", "", " ".join((command.help or "").split()), ""]
+        lines += [_said(each) for each in command.params]
+        parts.append("\n".join(lines).rstrip() + "\n")
+    return "\n".join(parts)
+
+
+def test_every_command_and_option_is_on_its_page() -> None:
+    assert COMMANDS_PAGE.read_text(encoding="utf-8") == commands_page(), "run: python tests/unit/test_documentation.py"
+
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_explains_itself_and_each_of_its_options(path: tuple[str, ...]) -> None:
@@ -122,3 +160,4 @@ def test_an_unknown_command_or_option_is_a_usage_error() -> None:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    COMMANDS_PAGE.write_text(commands_page(), encoding="utf-8")

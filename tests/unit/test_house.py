@@ -178,6 +178,27 @@ def test_setup_lists_exactly_the_packages_that_are_there() -> None:
     assert sorted(_packages_in_setup()) == sorted(there)
 
 
+def _distributions_in_setup() -> set[str]:
+    """What setup.py has installed, by the names that are imported."""
+    imported = {"apscheduler": "apscheduler", "nfcpy": "nfc", "pyserial": "serial"}
+    text = (ROOT / "setup.py").read_text(encoding="utf-8").split("install_requires=[", 1)[1].split("]", 1)[0]
+    names = re.findall(r'"([A-Za-z0-9_-]+)', text)
+    return {imported.get(name.lower(), name.lower().replace("-", "_")) for name in names}
+
+
+def test_what_is_installed_is_imported_and_nothing_else_is() -> None:
+    found = set()
+    for tree in modules().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add(node.module.partition(".")[0])
+    # ndef comes with nfcpy, securesystemslib with tuf; pymodbus opens serial lines with pyserial.
+    foreign = found - set(sys.stdlib_module_names) - set(TOPS) - {"ndef", "securesystemslib"}
+    assert foreign | {"serial"} == _distributions_in_setup()
+
+
 def test_every_top_package_is_typed_and_ours_alone() -> None:
     assert all((ROOT / top / "py.typed").is_file() for top in TOPS)
     owners = packages_distributions()

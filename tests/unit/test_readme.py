@@ -37,7 +37,8 @@ def spans(page: Path) -> list[str]:
 
 def command_lines(page: Path) -> list[str]:
     """Every permitgate command that the page tells somebody to run."""
-    found = [line for line in blocks(page) if line.startswith("permitgate ")]
+    lines = (line.removeprefix("sudo -u permitgate ") for line in blocks(page))
+    found = [line for line in lines if line.startswith("permitgate ")]
     return found + [span for span in spans(page) if span.startswith("permitgate ") and "|" not in span]
 
 
