@@ -22,11 +22,13 @@ def main() -> None:
 
 @main.command()
 @config_option
-def run(config_path: Path) -> None:
-    """Run the gateway until SIGTERM."""
+@json_option
+def run(config_path: Path, json_to: str | None) -> None:
+    """Run the gateway until SIGTERM. With --json it says once that it is ready."""
+    from edge.app.answers import write_json
     from edge.app.daemon import run as run_daemon
 
-    run_daemon(config_path)
+    run_daemon(config_path, lambda after_ms: write_json({"ok": True, "ready_ms": after_ms}, json_to))
 
 
 @main.command()
@@ -63,11 +65,15 @@ def demo(stay: bool, keep: Path | None, json_to: str | None) -> None:
 
 @main.command()
 @config_option
-def site(config_path: Path) -> None:
-    """Simulated detectors, badges, locks and lamps for a gateway with simulate = true; reads commands such as help."""
+@json_option
+def site(config_path: Path, json_to: str | None) -> None:
+    """Simulated detectors, badges, locks and lamps for a gateway with simulate = true; reads commands such as help.
+
+    With --json it says once what stands where.
+    """
     from hil.site_command import run_site
 
-    run_site(config_path)
+    run_site(config_path, json_to)
 
 
 @main.command()
@@ -301,11 +307,12 @@ def hq_init(
 @hq_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: a free one.")
-def hq_serve(folder: Path, host: str, port: int) -> None:
-    """Serve over HTTPS until SIGTERM."""
+@json_option
+def hq_serve(folder: Path, host: str, port: int, json_to: str | None) -> None:
+    """Serve over HTTPS until SIGTERM. With --json it says once where it listens."""
     from edge.app import hq_commands
 
-    hq_commands.serve(folder, host, port)
+    hq_commands.serve(folder, (host, port), json_to)
 
 
 @hq.command("import")

@@ -4,6 +4,7 @@ HQ and the gateway are processes of their own and speak their real protocols; th
 that they outlive a gateway that is killed.
 """
 
+import os
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ from edge.ports.errors import RefusedError
 from hil.demo_steps import cast, hazards, morning, offline, proofs, refusals
 from hil.demo_steps.stage import Stage
 from hil.demo_steps.story import Finding, Findings, Outcome, Step, play, unplayed
+from hil.gateway_process import descendants, end_all
 from hil.site_command import converse
 
 STEPS: tuple[Step, ...] = (*morning.STEPS, *refusals.STEPS, *hazards.STEPS, *offline.STEPS, *proofs.STEPS)
@@ -45,6 +47,8 @@ def run_demo(stay: bool, keep: Path | None, json_to: str | None) -> NoReturn:
             if stay:
                 _stay(stage, console)
     except KeyboardInterrupt:
+        # A command of one step may have been begun a moment ago, before anybody could take note of it.
+        end_all(descendants(os.getpid()))
         console.print("broken off; everything that was started is ended / 已中断，所有进程均已结束", style="yellow")
         sys.exit(COULD_NOT)
     sys.exit(OK if report["ok"] else NO)

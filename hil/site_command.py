@@ -4,13 +4,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import Event
 
 import click
 
-from edge.app.answers import program
+from edge.app.answers import program, write_json
 from edge.config import load
 from edge.ports.errors import PermitgateError, RefusedError
 from hil.virtual_site import FAULTS, VirtualSite
@@ -38,20 +38,27 @@ class SiteCommand:
     act: Act
 
 
-def run_site(config_path: Path) -> None:
+def run_site(config_path: Path, json_to: str | None) -> None:
     """Run the virtual site until ``quit``, Ctrl-C or SIGTERM. Raises our errors if it cannot stand."""
     config = load(config_path)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with VirtualSite(config) as site:
-            click.echo(f"SIMULATED · 模拟: virtual hardware of {config_path} / 虚拟硬件")
-            for line in place_lines(site):
-                click.echo(line)
-            click.echo(f"next: {program()} run --config {config_path}   (here: help / 帮助)")
+            standing = [asdict(each) for each in site.standing]
+            write_json({"ok": True, "simulated": True, "standing": standing, "left_out": site.left_out}, json_to)
+            if json_to != "-":
+                _say_where(site, config_path)
             converse(site)
     except KeyboardInterrupt:
         click.echo("")
     click.echo("the site is gone / 现场已关闭")
+
+
+def _say_where(site: VirtualSite, config_path: Path) -> None:
+    click.echo(f"SIMULATED · 模拟: virtual hardware of {config_path} / 虚拟硬件")
+    for line in place_lines(site):
+        click.echo(line)
+    click.echo(f"next: {program()} run --config {config_path}   (here: help / 帮助)")
 
 
 def place_lines(site: VirtualSite) -> list[str]:

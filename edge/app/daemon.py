@@ -3,7 +3,7 @@
 import gc
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
@@ -48,8 +48,11 @@ _PING_MS = 1_000
 _SWITCH_S = 0.0005
 
 
-def run(config_path: Path) -> None:
-    """Run the gateway of this configuration until SIGTERM or SIGINT. Raises our errors if it cannot start."""
+def run(config_path: Path, on_ready: Callable[[int], None]) -> None:
+    """Run the gateway of this configuration until SIGTERM or SIGINT. Raises our errors if it cannot start.
+
+    ``on_ready`` is told once, after how many milliseconds.
+    """
     config = load(config_path)
     journal_log.configure(config.gateway.simulate)
     sys.setswitchinterval(_SWITCH_S)
@@ -62,7 +65,7 @@ def run(config_path: Path) -> None:
         signal.signal(number, ask_to_stop)
     stores = open_stores(config)
     try:
-        Daemon(config, stores, stop).run()
+        Daemon(config, stores, stop).run(on_ready)
     finally:
         stores.close()
 
@@ -280,7 +283,7 @@ class Daemon:
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def run(self, on_ready: Callable[[int], None] = lambda after_ms: None) -> None:
         """Start everything, supervise it, and stop it again. Raises what made it end, if it was not asked to."""
         started_at = system_clock.monotonic_ms()
         try:
@@ -288,7 +291,9 @@ class Daemon:
             gc.collect()
             gc.freeze()
             self._notifier.send("READY=1\nSTATUS=controlling doors")
-            _log.info("ready", after_ms=system_clock.monotonic_ms() - started_at)
+            ready_ms = system_clock.monotonic_ms() - started_at
+            _log.info("ready", after_ms=ready_ms)
+            on_ready(ready_ms)
             self._supervisor().run(self._stop)
         finally:
             self._notifier.send("STOPPING=1")

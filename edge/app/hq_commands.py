@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edge.app import hq
-from edge.app.answers import answer, program, write_file
+from edge.app.answers import answer, program, write_file, write_json
 from edge.app.wording import instant
 from edge.config_read import gateway_name_problem
 from edge.host import journal_log
@@ -46,10 +46,16 @@ def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str
     answer(result, json_to, say)
 
 
-def serve(folder: Path, host: str, port: int) -> None:
+def serve(folder: Path, place: tuple[str, int], json_to: str | None) -> None:
     """Serve until SIGTERM; says where, once it listens."""
     journal_log.configure(simulated=False)
-    hq.serve(folder, host, port, lambda url: click.echo(f"HQ serves {folder} on {url}"))
+
+    def listening(url: str) -> None:
+        write_json({"ok": True, "folder": str(folder), "url": url}, json_to)
+        if json_to != "-":
+            click.echo(f"HQ serves {folder} on {url}")
+
+    hq.serve(folder, *place, listening)
 
 
 def import_file(folder: Path, path: Path | None, schema: bool, json_to: str | None) -> None:

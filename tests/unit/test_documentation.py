@@ -153,6 +153,15 @@ def test_every_command_explains_itself_and_each_of_its_options(path: tuple[str, 
     assert not unexplained
 
 
+def test_every_command_answers_machines_too() -> None:
+    without = [
+        path
+        for path, command in COMMANDS.items()
+        if not isinstance(command, click.Group) and not any("--json" in each.opts for each in command.params)
+    ]
+    assert not without
+
+
 def test_an_unknown_command_or_option_is_a_usage_error() -> None:
     assert CliRunner().invoke(main, ["no-such-command"]).exit_code == 2
     assert CliRunner().invoke(main, ["journal", "verify", "--no-such-option"]).exit_code == 2

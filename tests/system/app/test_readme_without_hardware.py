@@ -75,7 +75,8 @@ class Reader:
     def _stay(self, words: list[str]) -> None:
         ready = {"hq": "HQ serves", "site": "next: ", "run": "event=ready"}[words[0]]
         port = ["--port", str(self._port)] if words[0] == "hq" else []
-        service = ServiceProcess([*words, *port], self.folder / f"{words[0]}.log")
+        report = ["--json", str(self.folder / f"{words[0]}.json")]
+        service = ServiceProcess([*words, *port, *report], self.folder / f"{words[0]}.log")
         self.services.append(service)
         service.start()
         service.wait_said(ready, 20.0)
@@ -105,6 +106,10 @@ def test_everything_that_the_readme_tells_to_run_without_hardware_does_what_it_s
         reader.follow(line)
 
     until("HQ's word is heard", lambda: asked("permit", "show", "PTW-2026-014-00042").get("status"))
+    reports = {name: json.loads((reader.folder / f"{name}.json").read_bytes()) for name in ("hq", "site", "run")}
+    assert all(report["ok"] for report in reports.values())
+    assert {each["what"] for each in reports["site"]["standing"]} >= {"wires of d1", "bus b1: gas-1"}
+    assert reports["hq"]["url"].startswith("https://127.0.0.1:")
     assert (reader.folder / "li.ndef").stat().st_size > 100
     for line in at_work:
         if line.startswith("journal export"):
