@@ -8,12 +8,15 @@ import click
 
 from edge.app import hq
 from edge.app.answers import answer, program, write_file, write_json
-from edge.app.wording import instant
+from edge.app.wording import instant, printable
 from edge.config_read import gateway_name_problem
 from edge.host import journal_log
 from sync.formats import authority
 from sync.formats.badge_token import wrap_ndef
 from sync.hq import admin
+
+_REFUSED_SHOWN = 50
+"""Lines of a wrong file that are told one by one."""
 
 
 def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str], json_to: str | None) -> None:
@@ -70,8 +73,10 @@ def import_file(folder: Path, path: Path | None, schema: bool, json_to: str | No
 
     def say() -> None:
         click.echo(f"{report.new} new, {report.known} known already, {len(report.refused)} refused")
-        for line in report.refused:
-            click.echo(f"  {line}")
+        for line in report.refused[:_REFUSED_SHOWN]:
+            click.echo(printable(f"  {line}"))
+        if rest := len(report.refused[_REFUSED_SHOWN:]):
+            click.echo(f"  … {rest} more: --json shows all; is this the right file?")
 
     answer(result, json_to, say, ok=not report.refused)
 

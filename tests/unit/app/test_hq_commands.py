@@ -99,6 +99,16 @@ def test_a_host_that_is_named_later_is_in_the_certificate_too(tmp_path: Path) ->
     assert (tmp_path / "hq" / "tls" / "ca.pem").read_bytes() == authority
 
 
+def test_a_wrong_file_is_not_told_line_by_line_without_end(place: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "wrong.txt"
+    path.write_text("nonsense\n" * 300, encoding="utf-8")
+    result = run("hq", "import", str(path), *place)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 52
+    assert "250 more" in result.stdout
+    assert len(answer("hq", "import", str(path), *place)["refused"]) == 300
+
+
 def test_the_schema_goes_where_json_goes(tmp_path: Path) -> None:
     assert run("hq", "import", "--schema", "--json", str(tmp_path / "s.json")).exit_code == 0
     assert json.loads((tmp_path / "s.json").read_bytes()) == answer("hq", "import", "--schema")
