@@ -70,14 +70,16 @@ def place_lines(site: VirtualSite) -> list[str]:
 
 
 def converse(site: VirtualSite) -> None:
-    """Line by line until ``quit``; after the end of the input the site stays until Ctrl-C or SIGTERM."""
-    while line := sys.stdin.readline(_LINE_MAX):
+    """Line by line until ``quit``; after the end of the input, or without one, until Ctrl-C or SIGTERM."""
+    lines = () if sys.stdin is None else iter(lambda: sys.stdin.readline(_LINE_MAX), "")
+    for line in lines:
         try:
             text = answer_line(site, line)
         except QuitAsked:
             return
         if text:
             click.echo(text)
+    click.echo("no more input: the site stays until Ctrl-C / 输入已结束，按 Ctrl-C 退出")
     Event().wait()
 
 

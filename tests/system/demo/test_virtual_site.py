@@ -201,6 +201,20 @@ def test_a_configuration_that_is_not_simulated_gets_no_site(tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
+def test_a_site_without_any_input_stays_until_it_is_ended(tmp_path: Path) -> None:
+    argv = ["sh", "-c", f"exec {' '.join(PERMITGATE)} site --config {write(tmp_path)} <&-"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline()]
+        while said[-1] and "no more input" not in said[-1]:
+            said.append(process.stdout.readline())
+        assert process.poll() is None, said
+        process.terminate()
+        rest, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, said
+    assert "Traceback" not in "".join(said) + rest
+
+
 def test_a_service_process_can_be_hung_killed_and_ended(tmp_path: Path) -> None:
     arguments = ("site", "--config", write(tmp_path))
     with ServiceProcess(arguments, tmp_path / "site.log") as service:
