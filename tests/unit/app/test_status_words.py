@@ -48,10 +48,10 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a frozen area": (
         {"freezes": [{"freeze": "f-9", "scope": "area:north", "by": "duty", "why": "drill"}]},
         "FROZEN area:north by duty: drill",
-        "已冻结 area:north",
+        "已冻结 FROZEN area:north",
     ),
-    "a siren": ({"sirens": {"north": True}}, "SIREN of area north", "警笛"),
-    "a lost reader": ({"readers": {"lost": {"r1": "unplugged"}}}, "reader r1 LOST: unplugged", "读卡器 r1 失联"),
+    "a siren": ({"sirens": {"north": True}}, "SIREN of area north", "警笛 SIREN"),
+    "a lost reader": ({"readers": {"lost": {"r1": "unplugged"}}}, "reader r1 LOST: unplugged", "读卡器 r1 失联 LOST"),
     "a cut journal": (
         {"journal": {"durable": 1, "acked": 0, "behind_signed": True}},
         "entry is refused",
@@ -60,15 +60,19 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a faulty door": (
         {"doors": {"d1": {"phase": "fault", "fault": "bolt_not_following"}}},
         "FAULT bolt_not_following",
-        "故障 bolt_not_following",
+        "故障 FAULT bolt_not_following",
     ),
     "a lost link": (
         {"link": {"state": "down", "why": "no route", "since_s": 60}},
         "HQ: DOWN for 60 s: no route",
-        "总部：中断",
+        "总部：中断 DOWN",
     ),
-    "a dead child": ({"children": {"sync": {"alive": False, "restarts": 3}}}, "child sync: DOWN", "子进程 sync：中断"),
-    "a tripped permit": ({"permits": [PERMIT]}, "TRIPPED gas_over_limit", "已跳闸 gas_over_limit 可燃气体超限"),
+    "a dead child": (
+        {"children": {"sync": {"alive": False, "restarts": 3}}},
+        "child sync: DOWN",
+        "子进程 sync：中断 DOWN",
+    ),
+    "a tripped permit": ({"permits": [PERMIT]}, "TRIPPED gas_over_limit", "已跳闸 TRIPPED gas_over_limit 可燃气体超限"),
 }
 
 
