@@ -103,7 +103,7 @@ def _lost_lines() -> list[str]:
         "demo --stay": "play on with the running site / 保持运行，继续操作",
         "pack verify --help": "what a stranger does with an evidence pack / 校验证据包",
     }
-    return [f"{f'{program()} {command}':<44} {words}" for command, words in lines.items()]
+    return [f"{f'{program()} {command}':<42}  {words}" for command, words in lines.items()]
 
 
 def _kept_lines(kept: Path, hq_port: int) -> list[str]:
