@@ -114,7 +114,7 @@ def test_a_list_of_keys_may_come_from_any_editor(pack: Path, tmp_path: Path, tex
 def test_an_answer_that_cannot_be_written_is_no_refusal(pack: Path, tmp_path: Path) -> None:
     result = verify(pack, "--json", str(tmp_path / "absent" / "answer.json"))
     assert result.exit_code == 3
-    assert "cannot be written" in result.output
+    assert "there is no such folder" in result.output
 
 
 @pytest.mark.parametrize(

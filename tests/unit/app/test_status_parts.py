@@ -30,8 +30,8 @@ def test_counters_have_names_that_prometheus_takes() -> None:
     )
     found = counters(daemon)
     assert [name for name in found if not _SERIES.fullmatch(name)] == []
-    assert found['bus_polls_total{bus="b-1"}'] == 4
-    assert found['reader_dropped_total{reader="r1"}'] == 2
+    assert found['permitgate_bus_polls_total{bus="b-1"}'] == 4
+    assert found['permitgate_reader_dropped_total{reader="r1"}'] == 2
 
 
 def _daemon(journalled_ms: int | None, heard_ms: int | None, hi_ms: int) -> Any:

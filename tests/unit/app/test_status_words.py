@@ -37,7 +37,7 @@ def found(**changes: Any) -> dict[str, Any]:
         "sirens": {"north": False},
         "readers": {"lost": {}},
         "journal": {"durable": 9, "acked": 7, "behind_signed": False},
-        "link": {"state": "up", "why": "", "since_s": 5},
+        "link": {"state": "up", "why": "", "since_s": 5, "refused": None},
         "authority": {"size": 3, "age_ms": 2_000, "fresh": True},
         "children": {"sync": {"alive": True, "restarts": 0}},
     }
@@ -63,9 +63,14 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
         "故障 FAULT bolt_not_following",
     ),
     "a lost link": (
-        {"link": {"state": "down", "why": "no route", "since_s": 60}},
+        {"link": {"state": "down", "why": "no route", "since_s": 60, "refused": None}},
         "HQ: DOWN for 60 s: no route",
         "总部：中断 DOWN",
+    ),
+    "a fork": (
+        {"link": {"state": "up", "why": "", "since_s": 5, "refused": "HQ keeps another past"}},
+        "REFUSED between here and HQ: HQ keeps another past",
+        "与总部之间有内容被拒绝（REFUSED）：HQ keeps another past",
     ),
     "a dead child": (
         {"children": {"sync": {"alive": False, "restarts": 3}}},
