@@ -275,7 +275,9 @@ class Interleaving(Judged):
         books.running, books.size = set(durable.running), durable.authority_size
         books.trips = {name: trip.retest is not None for name, trip in durable.trips.items()}
         books.guardians = {
-            name: (each.worker, each.boottime_ms, each.boot_id) for name, each in durable.guardians.items()
+            (name, area): (each.worker, each.boottime_ms, each.boot_id)
+            for name, areas in durable.guardians.items()
+            for area, each in areas.items()
         }
         books.freezes = {each.freeze: each.scope for each in durable.freezes.standing.values()}
         books.released = set(durable.freezes.released)

@@ -107,7 +107,7 @@ class Books:
         if told.authority_size <= self.size:
             newest |= {name: each for name, each in self.permits.items() if name in newest}
         found += self._permit(newest.get(permit_id), worker, told, clock)
-        found += self._guardian(newest.get(permit_id), now_ms, boot_id)
+        found += self._guardian(newest.get(permit_id), area, now_ms, boot_id)
         for device in DEVICES[area]:
             found += self._reading(device, now_ms)
         return found
@@ -119,8 +119,8 @@ class Books:
         begins, ends = max(known.not_before_ms, badge.not_before_ms), min(known.not_after_ms, badge.not_after_ms)
         return [] if clock.hi_ms is not None and begins <= clock.lo_ms and clock.hi_ms < ends else ["window"]
 
-    def _guardian(self, known, now_ms, boot_id) -> list[str]:
-        who, when_ms, boot = self.guardians.get(known.permit if known else "", ("", 0, ""))
+    def _guardian(self, known, area, now_ms, boot_id) -> list[str]:
+        who, when_ms, boot = self.guardians.get((known.permit if known else "", area), ("", 0, ""))
         present = boot == boot_id and now_ms - when_ms <= GUARDIAN_MS and known is not None and who in known.guardians
         return [] if present and not self.held(f"worker:{who}") else ["guardian"]
 
@@ -270,7 +270,8 @@ class Judged:
                 books.freezes[body["freeze"]] = body["scope"]
             case "guardian.present":
                 for permit_id in body["permits"]:
-                    books.guardians[permit_id] = (body["worker"], self.bench.now_ms, self.bench.boot_id)
+                    area = SITE.doors[message.tap.door].area
+                    books.guardians[permit_id, area] = (body["worker"], self.bench.now_ms, self.bench.boot_id)
             case "permit.begun":
                 books.running.add(entry.permit)
                 books.closed.discard(entry.permit)

@@ -27,8 +27,7 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
         case "clock.anchored":
             return replace(durable, anchor=_anchor(body))
         case "guardian.present":
-            present = {permit: _presence(entry, body["worker"]) for permit in body["permits"]}
-            return replace(durable, guardians={**durable.guardians, **present})
+            return replace(durable, guardians=_guardians(durable, entry, body))
     return durable if entry.permit is None else _permit(durable, entry, entry.permit, body)
 
 
@@ -84,6 +83,13 @@ def _anchor(body: Mapping[str, Any]) -> Anchor:
         body["boot_id"],
         MonotonicMs(body["boottime_ms"]),
     )
+
+
+def _guardians(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> dict[str, Mapping[str, Presence]]:
+    """Each permit's guardians by area, with this one."""
+    presence = _presence(entry, body["worker"])
+    held = durable.guardians
+    return {**held, **{permit: {**held.get(permit, {}), body["area"]: presence} for permit in body["permits"]}}
 
 
 def _presence(entry: Entry, worker: str) -> Presence:

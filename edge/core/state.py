@@ -24,7 +24,11 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Durable:
-    """The fold of all entries. ``running`` maps permits whose work has begun to the entry that began it."""
+    """The fold of all entries.
+
+    ``running`` maps permits whose work has begun to the entry that began it. ``guardians`` gives, by permit and area,
+    who last tapped there as its guardian: somebody at one area watches over no other.
+    """
 
     next_entry: int = 0
     authority_size: int = 0
@@ -33,7 +37,7 @@ class Durable:
     freezes: Freezes = field(default_factory=Freezes)
     trips: Mapping[str, Trip] = field(default_factory=dict)
     running: Mapping[str, int] = field(default_factory=dict)
-    guardians: Mapping[str, Presence] = field(default_factory=dict)
+    guardians: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict)
     harness: Mapping[str, Presence] = field(default_factory=dict)
     anchor: Anchor | None = None
 

@@ -112,7 +112,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bo
         frozen=frozen or durable.freezes.holds(f"permit:{permit.permit}"),
         tripped=permit.permit in durable.trips,
         begun=permit.permit in durable.running,
-        guardian_age_ms=_age_ms(durable.guardians.get(permit.permit), permit, turn),
+        guardian_age_ms=_age_ms(durable.guardians.get(permit.permit, {}).get(area), permit, turn),
         harness_age_ms=_age_ms(durable.harness.get(permit.permit), permit, turn),
         missing=() if demands is None or not here else demands.missing,
         measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in interlocks if here),

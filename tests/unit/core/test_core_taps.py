@@ -178,7 +178,7 @@ def test_a_guardian_who_lapses_before_the_record_withdraws_the_grant():
     bench.wait(1_799_500).block("gas1", 30)
     bench.wait(1)
     bench = ready_bench()
-    since_ms = bench.state.durable.guardians["P1"].boottime_ms
+    since_ms = bench.state.durable.guardians["P1"]["north"].boottime_ms
     bench.now_ms = since_ms + 1_800_000 - 80_000
     bench.settle(80_000, gas1=30, wind1=30)
     assert bench.now_ms == since_ms + 1_800_000
@@ -447,6 +447,22 @@ def test_after_a_hand_over_the_former_guardian_does_not_count():
     assert decided(bench.tap(told))["reasons"] == ["guardian_absent"]
     bench.tap(facts("g2", [p1], authority_size=6))
     assert decided(bench.tap(told))["decision"] == "granted"
+
+
+def test_a_guardian_at_one_area_does_not_count_at_another_of_the_same_permit():
+    """Nobody watches over two places: presence is a tap at a reader of this area."""
+    p1 = permit(areas=("north", "south"))
+    bench = Bench().start()
+    bench.authority(p1)
+    bench.record()
+    bench.settle(gas1=30, wind1=30, gas2=20)
+    bench.tap(facts("g1", [p1]), door="d1")
+    told = facts(permits=[p1])
+    assert decided(bench.tap(told, door="d3"))["reasons"] == ["guardian_absent"]
+    assert decided(bench.tap(told, door="d2"))["decision"] == "granted", "another door of the same area"
+    bench.tap(facts("g1", [p1]), door="d3")
+    assert decided(bench.tap(told, door="d3"))["decision"] == "granted"
+    assert decided(bench.tap(told, door="d1"))["decision"] == "granted"
 
 
 def test_a_frozen_guardian_does_not_count():
