@@ -246,10 +246,8 @@ class Judged:
             case AuthorityApplied() | Tapped():
                 self._relocked_at_once()
         for permit_id, passed in books.trips.items():
-            known = books.permits.get(permit_id)
-            if not passed and known is not None:
-                for area in known.areas:
-                    self._expect(books.sirens.get(area) is True, f"{permit_id} is tripped and {area} is silent")
+            for area in () if passed else books.permits.get(permit_id, PERMITS[permit_id]).areas:
+                self._expect(books.sirens.get(area) is True, f"{permit_id} is tripped and {area} is silent")
         if self.bench.state.pending.keys() - books.granted.keys():
             self._expect(False, "a grant waits that was never decided")
         self._expect(all(now_ms >= each.decided_at_ms for each in self.bench.state.pending.values()), "from the future")
@@ -302,8 +300,8 @@ class Judged:
         lost = quality is Quality.COMM_FAIL
         if lost or (quality is Quality.GOOD and steps <= HIGHEST[block.device]):
             return
-        for permit_id in self.books.running & self.books.permits.keys():
-            for area in self.books.permits[permit_id].areas:
+        for permit_id in self.books.running:
+            for area in self.books.permits.get(permit_id, PERMITS[permit_id]).areas:
                 if block.device in DEVICES[area]:
                     self._expect(self.books.trips.get(permit_id) is False, f"{permit_id} runs on in spite of {block}")
                     tripped = any(each.kind == "permit.tripped" and each.permit == permit_id for each in made.entries)

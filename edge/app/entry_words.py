@@ -87,6 +87,7 @@ _LABELS: Mapping[str, Words] = {
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
     "permit": Words("作业票", "permit"),
+    "permit_type": Words("作业类型", "permit type"),
     "permits": Words("作业票", "permits"),
     "quality": Words("读数质量", "quality"),
     "reader": Words("读卡器", "reader"),

@@ -112,7 +112,10 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
 
 
 def _started(turn: Turn, started: Started) -> None:
-    """The first entries of a run. A leaf that opens soon may have been released by the run before: it is not forced."""
+    """The first entries of a run; work that runs on is watched from now, whatever is heard of HQ.
+
+    A leaf that opens soon may have been released by the run before: it is not forced.
+    """
     site = turn.state.site
     if turn.state.durable.next_entry == 0:
         turn.author("log.genesis", {"gateway": site.gateway, "site": site.site, "previous": None})
@@ -129,6 +132,7 @@ def _started(turn: Turn, started: Started) -> None:
         until = MonotonicMs(turn.now_ms + site.doors[door].timing.grace_ms)
         doors[door] = replace(state, grace_until_ms=until)
     turn.change(doors=doors)
+    rewatch(turn)
 
 
 def _anchored(turn: Turn, anchor: Anchor) -> None:

@@ -45,8 +45,8 @@ class Limits:
 class PermitSlice:
     """One permit that the token names, with the slice of state that bears on it.
 
-    ``guardian_age_ms`` is the age of the guardian's last tap in this area, ``harness_age_ms`` of the confirmation, None:
-    none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures.
+    ``guardian_age_ms`` is the age of the guardian's last tap in this area, ``harness_age_ms`` that of the confirmation,
+    None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures.
     """
 
     permit: Permit

@@ -8,7 +8,7 @@ from edge.core.clock import Anchor, ClockSource
 from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.readings import MonotonicMs, UtcMs
-from edge.core.state import Durable, Presence
+from edge.core.state import Durable, Presence, Running
 
 
 def fold(durable: Durable, entry: Entry) -> Durable:
@@ -34,7 +34,8 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
 def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
     match entry.kind:
         case "permit.begun":
-            return replace(durable, running={**durable.running, permit: entry.seq})
+            begun = Running(permit, entry.seq, body["permit_type"], tuple(body["areas"]))
+            return replace(durable, running={**durable.running, permit: begun})
         case "permit.confirmed":
             return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
         case "permit.tripped":

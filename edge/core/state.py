@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from edge.core.clock import Anchor
 from edge.core.doors import DoorState
@@ -23,11 +24,25 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """Work that has begun: the entry that began it, and what must be known to watch over it when HQ's word is lost."""
+
+    permit: str
+    entry: int
+    permit_type: str
+    areas: tuple[str, ...]
+
+
+Work: TypeAlias = Permit | Running
+"""What is bound to readings: a permit as HQ says it, or else as it was when its work began."""
+
+
+@dataclass(frozen=True, slots=True)
 class Durable:
     """The fold of all entries.
 
-    ``running`` maps permits whose work has begun to the entry that began it. ``guardians`` gives, by permit and area,
-    who last tapped there as its guardian: somebody at one area watches over no other.
+    ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
+    as its guardian: somebody at one area watches over no other.
     """
 
     next_entry: int = 0
@@ -36,7 +51,7 @@ class Durable:
     fresh_ms: int | None = None
     freezes: Freezes = field(default_factory=Freezes)
     trips: Mapping[str, Trip] = field(default_factory=dict)
-    running: Mapping[str, int] = field(default_factory=dict)
+    running: Mapping[str, Running] = field(default_factory=dict)
     guardians: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict)
     harness: Mapping[str, Presence] = field(default_factory=dict)
     anchor: Anchor | None = None
@@ -87,3 +102,7 @@ class State:
     alarms_until: Mapping[str, MonotonicMs] = field(default_factory=dict)
     sirens: Mapping[str, bool] = field(default_factory=dict)
     fire: frozenset[str] = frozenset()
+
+    def work(self, permit: str) -> Work | None:
+        """A permit that is open or runs here, as HQ last said it, else as it began."""
+        return self.permits.get(permit) or self.durable.running.get(permit)

@@ -265,9 +265,22 @@ def _release(turn: Turn, grant: Grant) -> None:
     turn.command(Unlock(door, grant.entry, until))
     _indicate(turn, door, Light.GREEN, Reason.GRANTED)
     if grant.permit not in turn.state.durable.running:
-        turn.author("permit.begun", {"door": door, "worker": grant.worker, "entry": grant.entry}, permit=grant.permit)
+        _begin(turn, grant)
     turn.author("access.released", {"door": door, "entry": grant.entry}, permit=grant.permit)
     advance_door(turn, door, Event.RELEASE, Passage(grant.entry, grant.permit, grant.worker))
+
+
+def _begin(turn: Turn, grant: Grant) -> None:
+    """Work begins. The entry says what the work is bound to, so that it is watched even when HQ's word is lost."""
+    permit = next(each for each in grant.facts.permits if each.permit == grant.permit)
+    body: dict[str, Json] = {
+        "door": grant.tap.door,
+        "worker": grant.worker,
+        "entry": grant.entry,
+        "permit_type": permit.permit_type,
+        "areas": [area for area in permit.areas if area in turn.state.site.areas],
+    }
+    turn.author("permit.begun", body, permit=permit.permit)
 
 
 def _withdraw(turn: Turn, grant: Grant, reason: Reason) -> None:

@@ -82,8 +82,7 @@ class Turn:
 
     def open_permit(self, permit: str | None) -> str | None:
         """The permit if it is still open or running here, else None: nothing follows ``permit.closed`` in its chain."""
-        known = permit in self.state.permits or permit in self.state.durable.running
-        return permit if known else None
+        return permit if permit is not None and self.state.work(permit) is not None else None
 
     def done(self) -> Step:
         """The finished step: sirens brought in line with what holds, authored entries marked as waiting."""
@@ -111,8 +110,8 @@ class Turn:
         state = self.state
         if state.alarms_until.get(area, -1) > self.now_ms:
             return True
-        tripped = (permit for permit, trip in state.durable.trips.items() if trip.retest is None)
-        return any(permit in state.permits and area in state.permits[permit].areas for permit in tripped)
+        works = (state.work(permit) for permit, trip in state.durable.trips.items() if trip.retest is None)
+        return any(work is not None and area in work.areas for work in works)
 
     def alarm(self, area: str) -> None:
         """Sound an area's siren for the configured time."""

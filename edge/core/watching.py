@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from edge.core.facts import Permit
 from edge.core.fold import without
 from edge.core.interlocks import Condition, carries, judge, measure, remember_block, trips
 from edge.core.messages import Timer
@@ -10,7 +9,7 @@ from edge.core.passing import lock_now
 from edge.core.readings import BlockRead
 from edge.core.reasons import Reason
 from edge.core.rules import Interlock
-from edge.core.state import State
+from edge.core.state import State, Work
 from edge.core.turn import Turn
 
 _NO_WINDOWS: Mapping[str, int] = {}
@@ -35,42 +34,46 @@ def block_read(turn: Turn, block: BlockRead) -> None:
 def stale_due(turn: Turn, device: str) -> None:
     """No block came from a device in time: judge its permits without one."""
     for permit in turn.state.watched.get(device, ()):
-        watch(turn, permit)
+        watch(turn, permit, silent=device)
 
 
-def interlocks_of(state: State, permit: Permit) -> tuple[Interlock, ...]:
+def interlocks_of(state: State, work: Work) -> tuple[Interlock, ...]:
     """Every interlock that binds a permit in the areas of this site."""
     found: list[Interlock] = []
-    for area in permit.areas:
+    for area in work.areas:
         plan = state.site.areas.get(area)
-        demands = None if plan is None else plan.demands.get(permit.permit_type)
+        demands = None if plan is None else plan.demands.get(work.permit_type)
         found.extend(() if demands is None else demands.interlocks)
     return tuple(found)
 
 
-def conditions_of(turn: Turn, permit: Permit) -> tuple[Condition, ...]:
+def conditions_of(turn: Turn, work: Work) -> tuple[Condition, ...]:
     """The verdict on each interlock of a permit now."""
     memories = turn.state.memories
     return tuple(
-        judge(measure(each, memories.get(each.device), turn.now_ms)) for each in interlocks_of(turn.state, permit)
+        judge(measure(each, memories.get(each.device), turn.now_ms)) for each in interlocks_of(turn.state, work)
     )
 
 
-def watch(turn: Turn, permit_id: str) -> None:
-    """Judge a running permit: trip it at the first failing condition, note since when a tripped one is clear."""
-    permit = turn.state.permits.get(permit_id)
-    if permit is None:
-        return
+def watch(turn: Turn, permit_id: str, silent: str | None = None) -> None:
+    """Judge a running permit: trip it at the first failing condition, note since when a tripped one is clear.
+
+    A device that was not read since the start is waited for like one that fell silent: until its stale timer runs out,
+    which names it in ``silent``. Else each restart would trip whatever is bound to two devices.
+    """
     state, now_ms = turn.state, turn.now_ms
+    work = state.work(permit_id)
+    if work is None:
+        return
     if permit_id not in state.durable.trips and all(
-        carries(each, state.memories.get(each.device), now_ms) for each in interlocks_of(state, permit)
+        carries(each, state.memories.get(each.device), now_ms) for each in interlocks_of(state, work)
     ):
         return
-    conditions = conditions_of(turn, permit)
-    failing = next((each for each in conditions if trips(each)), None)
+    conditions = conditions_of(turn, work)
+    failing = next((each for each in conditions if trips(each) and not _awaited(state, each, silent)), None)
     held = turn.state.durable.trips.get(permit_id)
     if failing is not None and (held is None or held.retest is not None):
-        _trip(turn, permit, failing)
+        _trip(turn, work, failing)
     if permit_id not in turn.state.durable.trips:
         return
     clear = all(each.reason in _CLEAR for each in conditions)
@@ -80,12 +83,17 @@ def watch(turn: Turn, permit_id: str) -> None:
         turn.change(clear_since={**turn.state.clear_since, permit_id: turn.now_ms})
 
 
-def _trip(turn: Turn, permit: Permit, condition: Condition) -> None:
+def _awaited(state: State, condition: Condition, silent: str | None) -> bool:
+    device = condition.measured.interlock.device
+    return device not in state.memories and device != silent
+
+
+def _trip(turn: Turn, work: Work, condition: Condition) -> None:
     """Siren and doors shut to entry at once; the record follows."""
     assert condition.reason is not None
     measured = condition.measured
     for door, plan in turn.state.site.doors.items():
-        if plan.area in permit.areas:
+        if plan.area in work.areas:
             lock_now(turn, door)
     body = {
         "reason": condition.reason.value,
@@ -98,14 +106,20 @@ def _trip(turn: Turn, permit: Permit, condition: Condition) -> None:
         "highest_good": measured.interlock.highest_good,
         "lowest_good": measured.interlock.lowest_good,
     }
-    turn.author("permit.tripped", body, permit=permit.permit)
+    turn.author("permit.tripped", body, permit=work.permit)
 
 
 def rewatch(turn: Turn) -> None:
-    """Index the running permits anew. A device watched from now on may already be silent: its stale timer runs too."""
+    """Index the running permits anew.
+
+    A device that a permit is bound to from now on may be silent already, with nothing due for it any more: its stale
+    timer runs anew.
+    """
     state = turn.state
     index = _watched(state)
-    for device in sorted(index.keys() - state.watched.keys()):
+    for device, permits in sorted(index.items()):
+        if set(permits) <= set(state.watched.get(device, ())):
+            continue
         memory = state.memories.get(device)
         heard_ms = turn.now_ms if memory is None else memory.newest.taken_at
         turn.timer(Timer.STALE, device, max(0, heard_ms + state.site.policy.stale_ms + 1 - turn.now_ms))
@@ -116,8 +130,8 @@ def _watched(state: State) -> dict[str, tuple[str, ...]]:
     """The running permits by device, for the index that ``block_read`` uses."""
     index: dict[str, list[str]] = {}
     for permit_id in state.durable.running:
-        permit = state.permits.get(permit_id)
-        devices = () if permit is None else {each.device for each in interlocks_of(state, permit)}
+        work = state.work(permit_id)
+        devices = () if work is None else {each.device for each in interlocks_of(state, work)}
         for device in sorted(devices):
             index.setdefault(device, []).append(permit_id)
     return {device: tuple(permits) for device, permits in index.items()}

@@ -6,7 +6,7 @@ import pytest
 from sites import OXYGEN, Bench, begun_bench, build_site, commands, decided, facts, freeze, kinds, permit, ready_bench
 
 from edge.core.facts import Worker
-from edge.core.messages import Answer, Lock, Noticed, OperatorAction, SetTimer, Sound, Timer, TimerDue, Unlock
+from edge.core.messages import Answer, Lock, Noticed, OperatorAction, SetTimer, Sound, Started, Timer, TimerDue, Unlock
 from edge.core.readings import Quality
 
 RETEST, RELEASE, CONFIRM = OperatorAction.RETEST, OperatorAction.RELEASE, OperatorAction.CONFIRM
@@ -271,11 +271,71 @@ def test_nothing_is_written_into_the_chain_of_a_closed_permit(taken_back):
     assert {entry.permit for entry in later} == {None}
 
 
-def test_a_trip_outlives_a_restart():
-    bench = Bench(durable=_tripped().state.durable).start()
-    made = bench.authority(permit())
+def test_a_trip_outlives_a_restart_and_sounds_before_anything_is_heard_of_hq():
+    bench = Bench(durable=_tripped().state.durable)
+    made = bench.go(Started("crash", "0.1", ()))
     assert commands(made, Sound) == [Sound("north", True)]
+    bench.authority(permit())
     assert "permit_tripped" in decided(bench.tap(facts()))["reasons"]
+    assert bench.state.sirens["north"] is True
+
+
+@pytest.mark.parametrize("cache", [None, 0, 5])
+def test_running_work_is_watched_after_a_restart_whatever_is_left_of_the_cache(cache):
+    """A lost or damaged cache of HQ's word takes no protection from those who are inside."""
+    bench = Bench(durable=begun_bench().state.durable).start()
+    if cache is not None:
+        bench.authority(*([permit()] if cache else []), size=cache)
+    bench.block("gas1", 30)
+    made = bench.block("gas1", 101)
+    assert kinds(made) == ["permit.tripped"]
+    assert (commands(made, Sound), {each.door for each in commands(made, Lock)}) == (
+        [Sound("north", True)],
+        {"d1", "d2"},
+    )
+
+
+def test_running_work_whose_device_stays_silent_after_a_restart_trips_without_hqs_word():
+    bench = Bench(durable=begun_bench().state.durable)
+    made = bench.go(Started("crash", "0.1", ()))
+    assert SetTimer(Timer.STALE, "gas1", bench.now_ms + 30_001) in made.commands
+    bench.wait(30_000)
+    assert kinds(bench.block("wind1", 30)) == [], "a restart alone trips nothing: the other device is waited for"
+    bench.wait(1)
+    assert kinds(bench.go(TimerDue(Timer.STALE, "gas1"))) == ["permit.tripped"]
+
+
+def test_work_that_begins_on_facts_newer_than_the_controllers_is_watched():
+    """The cache may have a permit before the controller is told of it, and the telling may be lost."""
+    bench = ready_bench()
+    p2 = permit("P2")
+    told = {"permits": [p2], "authority_size": 6}
+    bench.tap(facts("g1", **told))
+    bench.tap(facts("w1", **told))
+    assert "permit.begun" in kinds(bench.record())
+    made = bench.block("gas1", 101)
+    assert [each.permit for each in made.entries if each.kind == "permit.tripped"] == ["P2"]
+    assert commands(made, Sound) == [Sound("north", True)]
+
+
+def test_a_permit_that_hq_binds_to_a_device_already_silent_trips():
+    """The device's timer ran out long ago, for another permit: it runs anew for this one."""
+    bench = Bench().start()
+    p1, p2 = permit(), permit("P2", areas=("south",))
+    bench.authority(p1, p2)
+    bench.record()
+    bench.settle(gas1=30, wind1=40, gas2=20)
+    for name in ("g1", "w1"):
+        bench.tap(facts(name, [p1]))
+        bench.tap(facts(name, [p2]), door="d3")
+    bench.record()
+    bench.wait(30_001)
+    for device in ("gas1", "wind1"):
+        bench.go(TimerDue(Timer.STALE, device))
+    assert set(bench.state.durable.trips) == {"P1"}
+    made = bench.authority(p1, replace(p2, areas=("north",)), size=6)
+    assert SetTimer(Timer.STALE, "gas1", bench.now_ms) in made.commands
+    assert [each.permit for each in bench.go(TimerDue(Timer.STALE, "gas1")).entries] == ["P2"]
 
 
 def test_a_suspended_permit_that_runs_is_still_watched():
