@@ -1,13 +1,39 @@
 """The inbox serves edges before readings and loses nothing that matters; the heap fires once and in order."""
 
-from edge.core.messages import AuthorityApplied, ClockStepped, Recorded, Timer, TimerDue
+from dataclasses import replace
+
+from sites import facts
+
+from edge.core.facts import Side, Tap
+from edge.core.holds import Freeze
+from edge.core.messages import (
+    AuthorityApplied,
+    ClockStepped,
+    DoorFaulted,
+    DoorInput,
+    DoorMoved,
+    Noticed,
+    Recorded,
+    RecordFailed,
+    Tapped,
+    Timer,
+    TimerDue,
+)
 from edge.core.readings import BlockRead, MonotonicMs, Quality
-from edge.runtime.inbox import Inbox
+from edge.runtime.inbox import RESERVE, Inbox
 from edge.runtime.timers import TimerHeap
 
 
 def block(device: str, steps: int) -> BlockRead:
     return BlockRead(device, ("gas",), (steps,), (Quality.GOOD,), MonotonicMs(steps))
+
+
+def drained(inbox: Inbox) -> list[object]:
+    """Everything that waits, in the order in which it is served."""
+    found: list[object] = []
+    while (taken := inbox.take(0)) is not None:
+        found.append(taken)
+    return found
 
 
 def test_taps_and_edges_are_served_before_readings() -> None:
@@ -37,8 +63,51 @@ def test_recorded_is_never_lost_behind_a_full_queue_and_only_the_furthest_counts
     assert inbox.refused == 1
     inbox.post(Recorded(7))
     inbox.post(Recorded(5))
-    assert inbox.take(0) == Recorded(7)
-    assert inbox.take(0) == ClockStepped(1)
+    assert drained(inbox) == [ClockStepped(1), ClockStepped(2), Recorded(7)]
+
+
+def test_what_was_posted_before_a_recorded_is_served_before_it() -> None:
+    """A freeze, a fire or a failure that was known when the entry became durable must be judged with it."""
+    inbox = Inbox()
+    frozen = AuthorityApplied(6, "", None, (), (Freeze("f1", "permit:P1", "hq", ""),), (), False)
+    fire = DoorMoved("d1", DoorInput.FIRE, True)
+    told = [Recorded(3), frozen, Recorded(4), fire, RecordFailed(4, "disk"), Recorded(5)]
+    for message in told:
+        inbox.post(message)
+    assert drained(inbox) == told
+
+
+def test_doors_exits_and_the_journal_have_room_when_the_queue_is_full_and_other_things_have_not() -> None:
+    inbox = Inbox(capacity=1)
+    inbox.post(ClockStepped(1))
+    leaving = Tap("t1", "r1", "d1", Side.EXIT, "04", MonotonicMs(1))
+    kept = [
+        DoorMoved("d1", DoorInput.REX, True),
+        DoorFaulted("d1", "bolt", False),
+        RecordFailed(3, "disk"),
+        Tapped(leaving, facts()),
+    ]
+    assert all(inbox.post(message) for message in kept)
+    assert not inbox.post(Tapped(replace(leaving, side=Side.ENTRY), facts()))
+    assert not inbox.post(Noticed("reader.lost", "r1", ""))
+    assert drained(inbox) == [ClockStepped(1), *kept]
+    for _ in range(2 * RESERVE):
+        inbox.post(DoorMoved("d1", DoorInput.CONTACT, True))
+    assert inbox.waiting == 1 + RESERVE, "bounded all the same"
+
+
+def test_a_flood_of_other_things_hides_no_reading() -> None:
+    inbox = Inbox()
+    for number in range(100):
+        inbox.post(ClockStepped(number))
+    inbox.post(block("gas1", 1))
+    inbox.post(block("gas2", 2))
+    served = drained(inbox)
+    assert served.index(block("gas1", 1)) <= 4
+    assert served.index(block("gas2", 2)) <= 9
+    assert [each for each in served if isinstance(each, ClockStepped)] == [
+        ClockStepped(number) for number in range(100)
+    ]
 
 
 def test_word_of_hq_fits_into_a_full_queue() -> None:
