@@ -30,7 +30,7 @@ from edge.core.passing import door_due, door_faulted, door_moved, fire_due
 from edge.core.readings import BlockRead, MonotonicMs
 from edge.core.site import Site
 from edge.core.state import Durable, State
-from edge.core.tapping import grant_due, recorded, tapped
+from edge.core.tapping import grant_due, record_failed, recorded, tapped
 from edge.core.turn import Step, Turn
 from edge.core.watching import block_read, rewatch, stale_due
 
@@ -67,8 +67,8 @@ def _dispatch(turn: Turn, message: Input) -> None:
             tapped(turn, tap, facts)
         case Recorded(through):
             recorded(turn, through)
-        case RecordFailed():
-            turn.change(failing=True)
+        case RecordFailed(from_entry):
+            record_failed(turn, from_entry)
         case TimerDue(timer, subject):
             _due(turn, timer, subject)
         case DoorMoved(door, line, active):

@@ -241,6 +241,12 @@ def recorded(turn: Turn, through: int) -> None:
         _judge_again(turn, grant)
 
 
+def record_failed(turn: Turn, from_entry: int) -> None:
+    """The journal fails from that entry on. Word of it that comes after those entries were recorded is old news."""
+    if from_entry >= turn.state.recorded:
+        turn.change(failing=True)
+
+
 def _judge_again(turn: Turn, grant: Grant) -> None:
     """Nothing that became known while the entry was written may be missed: the whole question is asked again."""
     state = turn.state

@@ -505,6 +505,13 @@ def test_a_failing_journal_refuses_entry_until_it_records_again():
     assert decided(bench.tap(facts()))["decision"] == "granted"
 
 
+def test_word_of_a_failure_that_comes_after_its_entries_were_recorded_refuses_nobody():
+    bench = ready_bench()
+    bench.go(RecordFailed(bench.state.recorded - 1, "told late"))
+    assert decided(bench.tap(facts()))["decision"] == "granted"
+    assert commands(bench.record(), Unlock)
+
+
 @pytest.mark.parametrize(("oldest_ms", "slow"), [(2_000, False), (2_001, True)])
 def test_an_entry_that_waits_too_long_refuses_entry(oldest_ms, slow):
     bench = ready_bench()
