@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import Protocol, assert_never
 
@@ -10,9 +11,12 @@ import structlog
 from edge.core.clock import Now
 from edge.core.controller import step
 from edge.core.entries import Entry
+from edge.core.facts import Side
 from edge.core.messages import (
     Answer,
     Command,
+    DoorInput,
+    DoorMoved,
     Gather,
     Indicate,
     Input,
@@ -34,6 +38,7 @@ _log = structlog.get_logger("controller")
 _IDLE_S = 0.5
 _FAULTS_MOST = 3
 _FAULTS_WITHIN_MS = 60_000
+_SHOWN_MS = 3_000
 
 
 class ControllerFailed(Exception):
@@ -156,14 +161,35 @@ class ControllerLoop:
             case _:
                 assert_never(command)
 
+    def _void_grants(self, now_ms: MonotonicMs) -> None:
+        for grant in self.state.pending.values():
+            self._outputs.indicate(grant.tap.door, Light.RED, Reason.CONTROLLER_FAULT, now_ms + _SHOWN_MS)
+        if self.state.pending:
+            self.state = replace(self.state, pending={})
+
+    def _release_exit(self, door: str, now_ms: MonotonicMs) -> None:
+        plan = self.state.site.doors.get(door)
+        if plan is not None:
+            self._outputs.release_exit(door, now_ms + plan.timing.release_ms)
+
     def _fault(self, message: Input, error: Exception, now_ms: MonotonicMs) -> None:
-        """The core raised: the state is kept as it was, every door is shut to entry, the input is kept."""
+        """The core raised: every door is shut to entry, and grants that wait are void: what the input said is missing.
+
+        The rest of the state is kept, and the input. Whoever leaves does not wait for the core to be right.
+        """
         _log.error("controller_fault", input=type(message).__name__, error=repr(error), exc_info=error)
         for door in self.state.site.doors:
             self._outputs.lock(door)
-        if isinstance(message, Tapped):
-            until = now_ms + 3_000
-            self._outputs.indicate(message.tap.door, Light.RED, Reason.CONTROLLER_FAULT, until)
+        self._void_grants(now_ms)
+        match message:
+            case Tapped(tap) if tap.side is Side.EXIT:
+                self._release_exit(tap.door, now_ms)
+            case Tapped(tap):
+                self._outputs.indicate(tap.door, Light.RED, Reason.CONTROLLER_FAULT, now_ms + _SHOWN_MS)
+            case DoorMoved(door, DoorInput.REX, True):
+                self._release_exit(door, now_ms)
+            case _:
+                pass
         self.keep_fault(message, error)
         self._faults.append(now_ms)
         if len(self._faults) == _FAULTS_MOST and now_ms - self._faults[0] <= _FAULTS_WITHIN_MS:

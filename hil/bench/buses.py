@@ -22,7 +22,7 @@ from edge.core.messages import AuthorityApplied
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
 from edge.core.rules import Channel
 from edge.core.site import AreaPlan, DoorPlan, Policy, Site
-from edge.core.state import Durable, State
+from edge.core.state import Durable, Running, State
 from edge.host.system_clock import monotonic_ms, process_cpu_us, sleep
 from edge.runtime.bus import BusLoop
 from edge.runtime.controller import ControllerLoop
@@ -235,7 +235,9 @@ def _running_site(channels: int) -> State:
         policy=Policy(1_800_000, 30_000, 30_000, 86_400_000, 43_200_000, 259_200_000, 100),
     )
     permits = tuple(_permit(unit) for unit in units)
-    state = begin(site, Durable(running={each.permit: 0 for each in permits}))
+    state = begin(
+        site, Durable(running={each.permit: Running(each.permit, 0, each.permit_type, each.areas) for each in permits})
+    )
     inbox = Inbox()
     inbox.post(AuthorityApplied(1, "00" * 32, NOW.clock.lo_ms, permits, (), (), True))
     loop = ControllerLoop(state, inbox, _now, _NoOutputs(), lambda entries, state: None)

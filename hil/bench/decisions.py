@@ -78,7 +78,9 @@ class Place:
         """Everything of the cache applied, good readings, the guardian of those permits present."""
         reader = AuthorityReader(path)
         presence = Presence(caches.GUARDIAN, 0, NOW.boot_id, MonotonicMs(_NOW_MS - 60_000))
-        state = begin(build_site(), Durable(guardians={caches.permit(number): presence for number in guarded}))
+        state = begin(
+            build_site(), Durable(guardians={caches.permit(number): {caches.AREA: presence} for number in guarded})
+        )
         applied = AuthorityApplied(reader.size(), "00" * 32, _UTC_MS - 1_000, reader.permits_open(), (), (), True)
         state = step(state, applied, NOW).state
         for age_ms in range(700_000, -1, -10_000):

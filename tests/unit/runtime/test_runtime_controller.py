@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from sites import EPOCH_MS, SITE, facts
+from sites import EPOCH_MS, SITE, facts, ready_bench
 
 from edge.core.clock import ClockInterval, ClockSource, Now
 from edge.core.controller import begin
@@ -20,6 +20,7 @@ from edge.core.messages import (
     Light,
     Operator,
     OperatorAction,
+    Recorded,
     Tapped,
 )
 from edge.core.readings import MonotonicMs, UtcMs
@@ -125,16 +126,46 @@ def test_when_the_core_raises_the_state_is_kept_all_doors_lock_and_the_input_is_
     assert ("release_exit", "d1") in bench.outputs.told
 
 
+BROKEN = DoorMoved("no such door", DoorInput.CONTACT, True)
+"""An input at which the core raises."""
+
+
+def test_a_grant_that_waits_when_the_core_raises_is_void() -> None:
+    """What the input said is missing from the state, so nothing may open on that state."""
+    site = ready_bench()
+    site.tap(facts())
+    bench = Bench(site.state.durable)
+    bench.loop.state = site.state
+    bench.at = site.now_ms
+    bench.serve(BROKEN)
+    assert ("indicate", "d1", Light.RED, Reason.CONTROLLER_FAULT) in bench.outputs.told
+    bench.serve(Recorded(site.state.durable.next_entry))
+    assert not [told for told in bench.outputs.told if told[0] == "unlock"]
+    assert bench.loop.state.recorded == site.state.durable.next_entry
+
+
+@pytest.mark.parametrize(
+    "leaving", [Tapped(tap(side=Side.EXIT), facts()), DoorMoved("d1", DoorInput.REX, True)], ids=["tap", "button"]
+)
+def test_whoever_leaves_is_let_out_even_when_the_core_raises(leaving: Input, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*given: object) -> None:
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr("edge.runtime.controller.step", wrong)
+    bench = Bench()
+    bench.serve(leaving)
+    assert bench.outputs.told[-1] == ("release_exit", "d1")
+
+
 def test_three_faults_in_a_minute_end_the_daemon_and_two_do_not() -> None:
     bench = Bench()
-    bad = DoorMoved("no such door", DoorInput.CONTACT, True)
-    bench.serve(bad)
-    bench.serve(bad)
+    bench.serve(BROKEN)
+    bench.serve(BROKEN)
     bench.at += 61_000
-    bench.serve(bad)
-    bench.serve(bad)
+    bench.serve(BROKEN)
+    bench.serve(BROKEN)
     with pytest.raises(ControllerFailed):
-        bench.serve(bad)
+        bench.serve(BROKEN)
 
 
 def test_progress_grows_only_when_the_thread_gets_to_it() -> None:
