@@ -61,7 +61,7 @@ def _author(turn: Turn, applied: AuthorityApplied, freezes: list[Freeze], releas
 
 
 def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
-    """Open permits of this gateway's areas are kept; a running one that HQ closed is closed here too.
+    """Open permits of this gateway's areas are kept; one that HQ closed is closed here too, if anything is kept of it.
 
     Returns the permits that are no longer open.
     """
@@ -77,7 +77,8 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
     if applied.complete:
         gone |= turn.state.permits.keys() - permits.keys()
     turn.change(permits=permits)
-    for permit_id in turn.state.durable.running:
+    durable = turn.state.durable
+    for permit_id in {**durable.running, **durable.guardians, **durable.harness}:
         if permit_id in gone or (applied.complete and permit_id not in permits):
             turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
     return gone
@@ -86,7 +87,7 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
 def operator(turn: Turn, act: Operator) -> None:
     """A named person's act on a permit: done, or answered with every reason why not. Both are recorded."""
     permit = turn.state.permits.get(act.permit)
-    reasons = _who(act) + (["permit_unknown"] if permit is None else [])
+    reasons = _who(turn.state, act) + (["permit_unknown"] if permit is None else [])
     if permit is None or reasons:
         _refuse(turn, act, reasons)
         return
@@ -99,12 +100,14 @@ def operator(turn: Turn, act: Operator) -> None:
             _release(turn, act, permit)
 
 
-def _who(act: Operator) -> list[str]:
+def _who(state: State, act: Operator) -> list[str]:
     reasons = []
     if act.person is None:
         reasons.append(Reason.WORKER_UNKNOWN.value)
     elif act.person.revoked:
         reasons.append(Reason.WORKER_REVOKED.value)
+    if state.durable.freezes.holds(f"worker:{act.by}"):
+        reasons.append(Reason.WORKER_FROZEN.value)
     if not act.why.strip():
         reasons.append("reason_missing")
     return reasons

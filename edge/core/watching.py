@@ -123,7 +123,8 @@ def rewatch(turn: Turn) -> None:
         memory = state.memories.get(device)
         heard_ms = turn.now_ms if memory is None else memory.newest.taken_at
         turn.timer(Timer.STALE, device, max(0, heard_ms + state.site.policy.stale_ms + 1 - turn.now_ms))
-    turn.change(watched=index)
+    kept = {permit: since for permit, since in state.clear_since.items() if permit in state.durable.trips}
+    turn.change(watched=index, clear_since=kept)
 
 
 def _watched(state: State) -> dict[str, tuple[str, ...]]:

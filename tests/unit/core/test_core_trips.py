@@ -226,6 +226,16 @@ def test_nobody_acts_without_a_name_a_reason_and_a_permit(action, changes, reaso
     assert bench.state.durable.trips == before
 
 
+@pytest.mark.parametrize("action", OperatorAction)
+def test_whoever_is_frozen_acts_on_nothing(action):
+    bench = _tripped()
+    bench.authority(permit(), size=6, freezes=(freeze("worker:g1"),))
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    assert _answer(bench.act(action)) == (False, ["worker_frozen"])
+    bench.authority(permit(), size=7, releases=("f1",))
+    assert "worker_frozen" not in _answer(bench.act(action))[1]
+
+
 @pytest.mark.parametrize("action", [RETEST, RELEASE])
 def test_what_is_not_tripped_is_neither_re_tested_nor_released(action):
     assert _answer(begun_bench().act(action)) == (False, ["not_tripped"])
@@ -255,6 +265,22 @@ def test_closing_ends_the_trip_and_the_siren():
     assert commands(made, Sound) == [Sound("north", False)]
     assert (bench.state.durable.running, bench.state.durable.trips) == ({}, {})
     assert bench.state.watched == {}
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_nothing_is_kept_of_permits_that_closed_before_work_began(complete):
+    """Permits come and go for years: what was noted of one goes with it, or start and memory grow without end."""
+    bench = ready_bench()
+    for number in range(2, 30):
+        size = 2 * number + 5
+        p = permit(f"P{number}", permit_type="21")
+        bench.authority(permit(), p, size=size)
+        bench.tap(facts("g1", [p], authority_size=size))
+        bench.act(CONFIRM, name=p.permit)
+        named = [] if complete else [replace(p, status=4)]
+        bench.authority(*([permit()] if complete else named), size=size + 1, complete=complete)
+        assert (bench.entries[-1].kind, bench.entries[-1].permit) == ("permit.closed", p.permit)
+    assert (set(bench.state.durable.guardians), set(bench.state.durable.harness)) == ({"P1"}, set())
 
 
 @pytest.mark.parametrize("taken_back", [{"status": 3}, {"status": 4}, {"status": 5}, {"revoked": True}])
