@@ -114,17 +114,17 @@ def decide(question: Question) -> Decision:
     here = tuple(each for each in question.permits if question.area in each.permit.areas)
     authentic = _authentic(question)
     if not here:
-        return _nowhere(question, common, authentic)
+        return _nowhere(question, token, common, authentic)
     judged = [(each, _permit_failing(question, token, each)) for each in here]
     conditions = tuple(judge(measured) for each in here for measured in each.measured)
     guards = _guards(question, here)
+    overdue = tuple(each.permit.permit for each in here if authentic and _overdue(question, each))
     if guards:
-        return _guardian(question, common, guards)
+        return _guardian(question, common, guards, overdue)
     if not common:
         for each, failing in judged:
             if not failing:
                 return _granted(question, each, conditions)
-    overdue = tuple(each.permit.permit for each, _ in judged if authentic and _overdue(question, each))
     failing = (*common, *(reason for _, failings in judged for reason in failings))
     return _answer(question, failing, overdue, conditions)
 
@@ -163,11 +163,20 @@ def _answer(
     )
 
 
-def _nowhere(question: Question, common: tuple[Failing, ...], authentic: bool) -> Decision:
-    """No permit of the token names this area: out of area if there is one at all, unknown otherwise."""
+def _nowhere(question: Question, token: Token, common: tuple[Failing, ...], authentic: bool) -> Decision:
+    """No permit of the token names this area: out of area if there is one at all, unknown otherwise.
+
+    What else is wrong with the permits is said too, but for what only their own areas could tell.
+    """
     if not question.permits:
         return _answer(question, (*common, Failing(Reason.PERMIT_UNKNOWN, None, None)), (), ())
-    failing = (*common, Failing(Reason.WRONG_AREA, None, question.area))
+    elsewhere = [
+        Failing(reason, each.permit.permit, None)
+        for each in question.permits
+        for reason in (*_standing(each), *_window(question, token, each.permit), *_holder(question, token, each))
+        if reason is not Reason.PERMIT_TYPE_UNKNOWN
+    ]
+    failing = (*common, Failing(Reason.WRONG_AREA, None, question.area), *elsewhere)
     standing = (each for each in question.permits if not each.frozen and not ended(each.permit))
     freeze = tuple(each.permit.permit for each in standing if authentic)
     return _answer(question, failing, freeze, ())
@@ -292,23 +301,32 @@ def _overdue(question: Question, each: PermitSlice) -> bool:
 
 def _person(question: Question, token: Token, each: PermitSlice) -> list[Reason]:
     """Whether this person may do this work here with this badge, and is watched over."""
-    found = []
-    if token.permit_version < each.permit.version or question.area not in token.areas:
+    found = _holder(question, token, each)
+    if question.area not in token.areas and Reason.BADGE_OUTDATED not in found:
         found.append(Reason.BADGE_OUTDATED)
-    worker = question.facts.worker
-    if worker is not None and worker.worker not in each.permit.workers:
-        found.append(Reason.WORKER_NOT_ON_PERMIT)
     demanded = each.permit_type
     if demanded is None:
         return found
-    certificate = _certificate_failing(question, demanded.certificates)
-    if certificate is not None:
-        found.append(certificate)
     guardian_ms = question.limits.guardian_ms
     if demanded.guardian and (each.guardian_age_ms is None or each.guardian_age_ms > guardian_ms):
         found.append(Reason.GUARDIAN_ABSENT)
     if demanded.harness and (each.harness_age_ms is None or each.harness_age_ms > guardian_ms):
         found.append(Reason.HARNESS_NOT_CONFIRMED)
+    return found
+
+
+def _holder(question: Question, token: Token, each: PermitSlice) -> list[Reason]:
+    """Whether this person may do this work with this badge, wherever it is. Its guardians do none."""
+    found = [Reason.BADGE_OUTDATED] if token.permit_version < each.permit.version else []
+    worker = question.facts.worker
+    if worker is not None and worker.worker in each.permit.guardians:
+        return found
+    if worker is not None and worker.worker not in each.permit.workers:
+        found.append(Reason.WORKER_NOT_ON_PERMIT)
+    trades = () if each.permit_type is None else each.permit_type.certificates
+    certificate = _certificate_failing(question, trades)
+    if certificate is not None:
+        found.append(certificate)
     return found
 
 
@@ -345,8 +363,13 @@ def _guards(question: Question, here: tuple[PermitSlice, ...]) -> tuple[PermitSl
     return tuple(each for each in here if worker.worker in each.permit.guardians)
 
 
-def _guardian(question: Question, common: tuple[Failing, ...], guards: tuple[PermitSlice, ...]) -> Decision:
-    """A guardian's tap: presence is noted for permits that stand and are in their window, whatever the readings."""
+def _guardian(
+    question: Question, common: tuple[Failing, ...], guards: tuple[PermitSlice, ...], overdue: tuple[str, ...]
+) -> Decision:
+    """A guardian's tap: presence is noted for permits that stand and are in their window, whatever the readings.
+
+    The badge allows no more to a guardian than to a worker: one of an older version, or not for this area, notes none.
+    """
     token = question.facts.token.token
     assert token is not None
     failing = list(common)
@@ -357,11 +380,13 @@ def _guardian(question: Question, common: tuple[Failing, ...], guards: tuple[Per
             for reason in (*_standing(each), *_window(question, token, each.permit))
             if reason is not Reason.PERMIT_TRIPPED
         ]
+        if token.permit_version < each.permit.version or question.area not in token.areas:
+            reasons.append(Reason.BADGE_OUTDATED)
         failing.extend(Failing(reason, each.permit.permit, None) for reason in reasons)
         if not reasons:
             noted.append(each.permit.permit)
     if common or not noted:
-        return _answer(question, tuple(failing), (), ())
+        return _answer(question, tuple(failing), overdue, ())
     worker = question.facts.worker
     assert worker is not None
     return Decision(Outcome.NOTED, Reason.GUARDIAN_PRESENT, (), None, worker.worker, tuple(noted), (), ())

@@ -492,6 +492,13 @@ def test_work_at_height_needs_the_guardians_word_on_the_harness():
     assert decided(bench.tap(told))["reasons"] == ["harness_not_confirmed"]
     bench.act(OperatorAction.CONFIRM)
     assert decided(bench.tap(told))["decision"] == "granted"
+    confirmed_ms = bench.now_ms
+    for age_ms, reasons in ((1_800_000, []), (1_800_001, ["harness_not_confirmed"])):
+        bench.wait(confirmed_ms + age_ms - bench.now_ms - 70_000).settle(wind1=30)
+        bench.record()
+        bench.tap(facts("g1", [p1]))
+        bench.record()
+        assert decided(bench.tap(told))["reasons"] == reasons
 
 
 # ---- the journal ----------------------------------------------------------------------------------------------------
@@ -518,6 +525,15 @@ def test_an_entry_that_waits_too_long_refuses_entry(oldest_ms, slow):
     bench.go(Noticed("hq.lost", "hq", "no answer"))
     bench.wait(oldest_ms)
     assert decided(bench.tap(facts()))["reasons"] == (["journal_slow"] if slow else [])
+
+
+def test_an_entry_is_waited_for_until_the_word_covers_it():
+    """``Recorded`` names the first that is not durable: that one still waits, and makes the journal slow."""
+    bench = ready_bench()
+    bench.go(Noticed("hq.lost", "hq", "no answer"))
+    bench.record(bench.state.durable.next_entry - 1)
+    bench.wait(2_001)
+    assert decided(bench.tap(facts()))["reasons"] == ["journal_slow"]
 
 
 @pytest.mark.parametrize(("waiting", "slow"), [(1_000, False), (1_001, True)])

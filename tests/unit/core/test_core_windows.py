@@ -132,6 +132,28 @@ def test_words_from_hq_may_be_old_only_so_far(age_ms, begun, opened):
     assert decided(bench.tap(told))["reasons"] == ([] if opened else ["authority_stale"])
 
 
+def test_the_age_of_hqs_word_is_counted_to_the_latest_that_it_can_be_now():
+    bench = ready_bench()
+    now_ms = EPOCH_MS + bench.now_ms
+    bench.clock = ClockInterval(now_ms - 5_000, now_ms, ClockSource.NTP)
+    for age_ms, reasons in ((POLICY.offline_normal_ms, []), (POLICY.offline_normal_ms + 1, ["authority_stale"])):
+        assert decided(bench.tap(facts(fresh_at_ms=now_ms - age_ms)))["reasons"] == reasons
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        (("resit", "review_overdue", "void"), "certificate_in_review"),
+        (("void", "review_overdue"), "certificate_expired"),
+        (("void",), "certificate_invalid"),
+    ],
+)
+def test_of_several_bad_certificates_the_one_closest_to_valid_is_said(statuses, said):
+    bench = ready_bench()
+    held = tuple(certificate(certificate=status, status=status) for status in statuses)
+    assert decided(bench.tap(facts(certificates=held)))["reasons"] == [said]
+
+
 def test_never_a_word_from_hq_is_stale():
     assert decided(ready_bench().tap(facts(fresh_at_ms=None)))["reasons"] == ["authority_stale"]
 
