@@ -83,6 +83,13 @@ def interval(
     return ClockInterval(UtcMs(max(lo_ms, floor_ms)), UtcMs(hi_ms), anchor.source)
 
 
+def contradicts(held: Anchor, offered: Anchor, drift_ppm: int) -> bool:
+    """Whether the two, of one boot, cannot both be right: one of their clocks was set in between."""
+    then = interval(held, UtcMs(0), offered.boottime_ms, offered.boot_id, drift_ppm)
+    earliest_ms, latest_ms = offered.utc_ms - offered.uncertainty_ms, offered.utc_ms + offered.uncertainty_ms
+    return then.hi_ms is not None and (latest_ms < then.lo_ms or earliest_ms > then.hi_ms)
+
+
 def better(held: Anchor | None, offered: Anchor, drift_ppm: int) -> bool:
     """Whether ``offered`` should replace ``held``: a higher source, or the same source with less doubt by now."""
     if held is None or held.boot_id != offered.boot_id:

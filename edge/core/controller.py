@@ -7,7 +7,7 @@ carried out at once; entries go to the journal, and only the step that handles `
 from dataclasses import replace
 from typing import assert_never
 
-from edge.core.clock import Anchor, Now, better
+from edge.core.clock import Anchor, Now, better, contradicts
 from edge.core.doors import DoorState, Phase
 from edge.core.holding import authority_applied, operator
 from edge.core.messages import (
@@ -136,14 +136,9 @@ def _started(turn: Turn, started: Started) -> None:
 
 
 def _anchored(turn: Turn, anchor: Anchor) -> None:
-    """A source of time: taken, and recorded, when it is better than what is held by enough to matter, or hourly."""
-    held = turn.state.durable.anchor
-    if not better(held, anchor, turn.state.site.policy.drift_ppm):
+    """A source of time: taken, and recorded, when it matters."""
+    if not _matters(turn.state.durable.anchor, anchor, turn.state.site.policy.drift_ppm):
         return
-    if held is not None and held.boot_id == anchor.boot_id and held.source is anchor.source:
-        halved = anchor.uncertainty_ms * 2 <= held.uncertainty_ms
-        if not halved and anchor.boottime_ms - held.boottime_ms < _ANCHOR_ENTRY_MS:
-            return
     body = {
         "source": anchor.source.value,
         "utc_ms": anchor.utc_ms,
@@ -152,3 +147,15 @@ def _anchored(turn: Turn, anchor: Anchor) -> None:
         "boottime_ms": anchor.boottime_ms,
     }
     turn.author("clock.anchored", body)
+
+
+def _matters(held: Anchor | None, offered: Anchor, drift_ppm: int) -> bool:
+    """Whether it is better than what is held, and of the same source by enough, or hourly; or that source was set."""
+    same = held is not None and held.boot_id == offered.boot_id and held.source is offered.source
+    if held is None or not same:
+        return better(held, offered, drift_ppm)
+    if contradicts(held, offered, drift_ppm):
+        return True
+    halved = offered.uncertainty_ms * 2 <= held.uncertainty_ms
+    hourly = offered.boottime_ms - held.boottime_ms >= _ANCHOR_ENTRY_MS
+    return (halved or hourly) and better(held, offered, drift_ppm)

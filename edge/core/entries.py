@@ -24,6 +24,11 @@ class Stamp:
     quality: str
     uncertainty_ms: int | None
 
+    @property
+    def lowest_ms(self) -> int:
+        """The earliest that it can have been, 0 when nothing is known."""
+        return 0 if self.wall_ms is None or self.uncertainty_ms is None else self.wall_ms - self.uncertainty_ms
+
 
 @dataclass(frozen=True, slots=True)
 class BlobReference:

@@ -15,7 +15,7 @@ def fold(durable: Durable, entry: Entry) -> Durable:
     """The durable state after one more entry. Entries come in order, each once."""
     assert entry.seq == durable.next_entry, f"entry {entry.seq} folded at {durable.next_entry}"
     folded = _apply(durable, entry, entry.body)
-    return replace(folded, next_entry=entry.seq + 1)
+    return replace(folded, next_entry=entry.seq + 1, lowest_ms=max(durable.lowest_ms, entry.stamp.lowest_ms))
 
 
 def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:

@@ -42,7 +42,8 @@ class Durable:
     """The fold of all entries.
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
-    as its guardian: somebody at one area watches over no other.
+    as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
+    that an entry was ever stamped with: it is not earlier now.
     """
 
     next_entry: int = 0
@@ -55,6 +56,7 @@ class Durable:
     guardians: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict)
     harness: Mapping[str, Presence] = field(default_factory=dict)
     anchor: Anchor | None = None
+    lowest_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Timekeeper:
     """Makes ``Now`` for every step and, ticked once a second, notices steps, asks the kernel, and keeps the floor.
 
     ``floor_ms`` is the kept lower bound of the last run; ``keep_floor`` is given a new one each minute, and must not
-    wait: a lost one costs that minute and nothing else.
+    wait: a lost one costs what passed since the last entry and nothing else. Any thread may ask ``now``.
     """
 
     def __init__(self, clocks: Clocks, drift_ppm: int, floor_ms: int, keep_floor: Callable[[int], None]) -> None:
@@ -43,12 +43,17 @@ class Timekeeper:
         self._ntp_due_ms = 0
 
     def now(self, state: State) -> Now:
-        """The time of a step. HQ's freshness marks raise the floor: HQ cannot have said something in the future."""
+        """The time of a step. It is never earlier than it ever was: not than any step's, any entry's, HQ's last word.
+
+        So a source that is set back, or a better one that says less, revives nothing that had ended.
+        """
         durable = state.durable
         at = self._clocks.monotonic_ms()
-        floor = UtcMs(max(self._floor_ms, durable.fresh_ms or 0))
+        floor = UtcMs(max(self._floor_ms, durable.fresh_ms or 0, durable.lowest_ms))
         boot_id = self._clocks.boot_id
-        return Now(at, boot_id, interval(durable.anchor, floor, at, boot_id, self._drift_ppm))
+        clock = interval(durable.anchor, floor, at, boot_id, self._drift_ppm)
+        self._floor_ms = max(self._floor_ms, clock.lo_ms)
+        return Now(at, boot_id, clock)
 
     def tick(self, state: State) -> list[Input]:
         """What the controller should know about time."""
@@ -58,13 +63,13 @@ class Timekeeper:
         step_ms, self._offset_ms = offset_ms - self._offset_ms, offset_ms
         if abs(step_ms) > _STEP_MS:
             found.append(ClockStepped(step_ms))
+            self._ntp_due_ms = at
         if at >= self._ntp_due_ms:
             self._ntp_due_ms = at + _NTP_PERIOD_MS
             found.extend(self._kernel_anchor())
         if at >= self._floor_due_ms:
             self._floor_due_ms = at + _FLOOR_PERIOD_MS
-            self._floor_ms = max(self._floor_ms, self.now(state).clock.lo_ms)
-            self._keep_floor(self._floor_ms)
+            self._keep_floor(self.now(state).clock.lo_ms)
         return found
 
     def _kernel_anchor(self) -> list[Input]:

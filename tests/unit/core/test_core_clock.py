@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sites import Bench, kinds
+from sites import EPOCH_MS, Bench, kinds, ready_bench
 
 from edge.core.clock import Anchor, ClockInterval, ClockSource, better, interval
 from edge.core.messages import ClockAnchored, ClockStepped
@@ -93,6 +93,37 @@ def test_an_anchor_is_recorded_when_it_matters_and_not_each_second():
     assert offer(source=ClockSource.HQ) == ["clock.anchored"]
     bench.wait(hour_ms)
     assert offer(source=ClockSource.HQ) == ["clock.anchored"]
+
+
+@pytest.mark.parametrize("source", [ClockSource.NTP, ClockSource.HQ])
+@pytest.mark.parametrize("off_ms", [-3_600_000, -51, -45, 45, 51, 3_600_000])
+def test_a_source_that_was_set_is_followed_at_once_and_one_that_only_wavers_is_not(source, off_ms):
+    """An hour with the wrong time would be an hour of the wrong windows; what is earlier is refused by the floor."""
+    bench = Bench()
+    bench.go(ClockAnchored(_anchor(source, boottime_ms=bench.now_ms)))
+    bench.wait(60_000)
+    later = Anchor(source, 1_000_060_000 + off_ms, 25, "boot-1", bench.now_ms)
+    assert bool(kinds(bench.go(ClockAnchored(later)))) is (abs(off_ms) > 20 + 25 + 6)
+
+
+def test_a_source_that_was_set_is_not_followed_against_a_higher_one():
+    bench = Bench()
+    bench.go(ClockAnchored(_anchor(ClockSource.HQ, boottime_ms=bench.now_ms)))
+    later = Anchor(ClockSource.NTP, 2_000_000_000, 1, "boot-1", bench.now_ms)
+    assert kinds(bench.go(ClockAnchored(later))) == []
+
+
+def test_the_journal_remembers_the_earliest_that_it_can_be():
+    bench = ready_bench()
+    lo_ms = EPOCH_MS + bench.now_ms + 1_000
+    for interval_ms, lowest_ms in (
+        ((lo_ms, lo_ms + 301), lo_ms),
+        ((lo_ms - 50, lo_ms + 9), lo_ms),
+        ((lo_ms, None), lo_ms),
+    ):
+        bench.clock = ClockInterval(*interval_ms, ClockSource.NTP)
+        bench.go(ClockStepped(5_000))
+        assert bench.state.durable.lowest_ms == lowest_ms
 
 
 def test_a_step_of_the_wall_clock_is_recorded_and_decides_nothing():

@@ -1,7 +1,21 @@
 """Windows and certificates at their last valid second, and what an unsure clock does to them."""
 
 import pytest
-from sites import EPOCH_MS, FROM_MS, POLICY, UNTIL_MS, certificate, commands, decided, facts, permit, ready_bench, token
+from sites import (
+    EPOCH_MS,
+    FROM_MS,
+    POLICY,
+    UNTIL_MS,
+    Bench,
+    build_site,
+    certificate,
+    commands,
+    decided,
+    facts,
+    permit,
+    ready_bench,
+    token,
+)
 
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.facts import Side, TokenVerdict
@@ -152,6 +166,28 @@ def test_of_several_bad_certificates_the_one_closest_to_valid_is_said(statuses, 
     bench = ready_bench()
     held = tuple(certificate(certificate=status, status=status) for status in statuses)
     assert decided(bench.tap(facts(certificates=held)))["reasons"] == [said]
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "begun", "reasons"),
+    [
+        (POLICY.offline_ex_ms, False, []),
+        (POLICY.offline_ex_ms + 1, False, ["authority_stale"]),
+        (POLICY.offline_ex_ms + 1, True, []),
+        (POLICY.offline_begun_ms + 1, True, ["authority_stale"]),
+    ],
+)
+def test_in_an_explosive_area_word_from_hq_may_be_half_as_old(age_ms, begun, reasons):
+    bench = Bench(build_site(ex=True)).start()
+    bench.authority(permit())
+    bench.record()
+    bench.settle(gas1=30, wind1=40)
+    bench.tap(facts("g1"))
+    if begun:
+        bench.tap(facts())
+    bench.record()
+    assert decided(bench.tap(facts(fresh_at_ms=EPOCH_MS + bench.now_ms - age_ms)))["reasons"] == reasons
+    assert POLICY.offline_ex_ms < POLICY.offline_normal_ms
 
 
 def test_never_a_word_from_hq_is_stale():

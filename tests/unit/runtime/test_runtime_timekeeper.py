@@ -73,6 +73,43 @@ def test_a_step_of_the_wall_clock_is_told_once_and_changes_no_decision() -> None
     assert timekeeper.now(State(SITE)).clock == before
 
 
+def test_a_better_source_that_says_less_revives_nothing_that_had_ended() -> None:
+    """HQ's clock is half a minute behind the time that the kernel had vouched for: a window that ended stays ended."""
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    state = anchored(State(SITE), "boot")
+    machine.monotonic += 50_000
+    ended_ms = timekeeper.now(state).clock.lo_ms
+    behind = Anchor(ClockSource.HQ, UtcMs(ended_ms - 30_000), 5, "boot", MonotonicMs(machine.monotonic))
+    state = replace(state, durable=replace(state.durable, anchor=behind))
+    now = timekeeper.now(state).clock
+    assert (now.lo_ms, now.hi_ms) == (ended_ms, None)
+    machine.monotonic += 31_000
+    assert timekeeper.now(state).clock.hi_ms is not None, "trusted again when it is later than ever before"
+    assert timekeeper.now(state).clock.lo_ms >= ended_ms
+
+
+def test_it_is_never_earlier_than_an_entry_says() -> None:
+    """The file of the floor is a convenience: a start without it goes by the journal."""
+    machine = Machine()
+    state = State(SITE)
+    state = replace(state, durable=replace(state.durable, lowest_ms=NOON_MS + 7))
+    assert machine.timekeeper().now(state).clock.lo_ms == NOON_MS + 7
+    assert machine.timekeeper().now(anchored(state, "boot")).clock.lo_ms == NOON_MS + 7
+
+
+def test_the_kernel_is_asked_at_once_after_a_step() -> None:
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    machine.error_ms = 12
+    timekeeper.tick(State(SITE))
+    assert timekeeper.tick(State(SITE)) == []
+    machine.utc += 5_000
+    stepped, offered = timekeeper.tick(State(SITE))
+    assert stepped == ClockStepped(5_000)
+    assert isinstance(offered, ClockAnchored)
+
+
 def test_the_kernels_time_is_offered_only_while_the_kernel_vouches_for_it() -> None:
     machine = Machine()
     timekeeper = machine.timekeeper()
