@@ -58,6 +58,7 @@ class HqLink:
         self.since_ms: int = clock()
         self.refused: str | None = None
         self.fresh_ms: int | None = None
+        self._whole_due = False
         self.child = ChildProcess(
             "sync", list(_ARGV), clock, self._take, self._lost, silence_s=_SILENCE_S, on_started=self._begin
         )
@@ -79,6 +80,8 @@ class HqLink:
         self.child.send({"k": "poke"})
 
     def _begin(self) -> None:
+        # What the one before applied and did not live to tell, nobody tells again.
+        self._whole_due = self._whole_due or self.child.restarts > 0
         self.child.send({"k": "setup", **self._setup})
 
     def _lost(self, why: str) -> None:
@@ -98,9 +101,10 @@ class HqLink:
                 self.refused = None
                 self._events.cosigned(note)
             case {"k": "applied"}:
-                self._applied(message)
-            case {"k": "fresh", "fresh_ms": int(fresh_ms)}:
-                self._fresh(fresh_ms)
+                named = message.get("permits")
+                self._applied([str(each) for each in named] if isinstance(named, list) else [])
+            case {"k": "fresh"}:
+                self._applied([])
             case {"k": "time", "utc_ms": int(utc), "uncertainty_ms": int(doubt), "boottime_ms": int(at)}:
                 anchor = Anchor(ClockSource.HQ, UtcMs(utc), doubt, self._boot_id, MonotonicMs(at))
                 self._events.post(ClockAnchored(anchor))
@@ -113,35 +117,25 @@ class HqLink:
             case _:
                 _log.warning("sync_message_unknown", kind=str(message.get("k"))[:32])
 
-    def _applied(self, message: Message) -> None:
-        """Read what changed from the cache itself: the message only says where to look."""
+    def _applied(self, permits: list[str]) -> None:
+        """Read what changed from the cache itself: the message only says where to look. None changed: HQ said so now.
+
+        After a word that was lost everything is read, so that the controller never works on for days without it.
+        """
         try:
             reader = AuthorityReader(self._authority_path)
             try:
-                named = message.get("permits")
-                applied = _read(reader, [str(each) for each in named] if isinstance(named, list) else [])
+                applied = _read(reader, None if self._whole_due else permits)
                 self._events.issuers_changed(reader)
             finally:
                 reader.close()
         except PermitgateError as error:
+            self._whole_due = True
             _log.error("authority_unreadable", error=str(error))
             return
-        self._hear(applied)
-
-    def _hear(self, applied: AuthorityApplied) -> None:
+        self._whole_due = False
         self.fresh_ms = applied.fresh_ms
         self._events.post(applied)
-
-    def _fresh(self, fresh_ms: int) -> None:
-        """HQ said nothing new, but said it now."""
-        try:
-            reader = AuthorityReader(self._authority_path)
-            try:
-                self._hear(_read(reader, []))
-            finally:
-                reader.close()
-        except PermitgateError as error:
-            _log.error("authority_unreadable", error=str(error), fresh_ms=fresh_ms)
 
 
 def read_authority(path: Path) -> AuthorityApplied | None:
