@@ -181,7 +181,12 @@ def _saved(reader: JournalReader) -> Durable:
     """The saved state. One that is damaged, or of another version, is not needed while all entries are there."""
     try:
         saved = reader.saved_state()
-        return Durable() if saved is None else codec.decode(saved.data, Durable)
+        if saved is None:
+            return Durable()
+        durable = codec.decode(saved.data, Durable)
+        if durable.next_entry != saved.next_entry:
+            raise DamagedError(f"it says {durable.next_entry} and lies at {saved.next_entry}")
+        return durable
     except (DamagedError, codec.CodecError) as error:
         if reader.pruned_to():
             raise DamagedError(

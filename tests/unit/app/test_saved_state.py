@@ -1,0 +1,49 @@
+"""A start goes by the saved state if it can, and by the whole journal if it cannot: either way to the same state."""
+
+from pathlib import Path
+
+import pytest
+from sites import ready_bench
+from storages import open_journal
+
+from edge.app.daemon_parts import fold_journal
+from edge.core import codec
+from edge.core.fold import fold
+from edge.core.state import Durable
+from edge.storage.journal_reader import JournalReader
+
+
+def _journal(folder: Path, saved: bytes | None) -> Durable:
+    """A journal with that saved state after its first entries; the durable state that its author had."""
+    bench = ready_bench()
+    writer = open_journal(folder)
+    writer.append(bench.entries[:3], saved)
+    writer.append(bench.entries[3:])
+    writer.close()
+    return bench.state.durable
+
+
+def _after(count: int) -> bytes:
+    """The saved state after so many entries."""
+    durable = Durable()
+    for entry in ready_bench().entries[:count]:
+        durable = fold(durable, entry)
+    return codec.encode(durable)
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        None,
+        _after(3),
+        _after(2),
+        b"",
+        b"\x00" * 100,
+        b'{"next_entry":3}',
+        _after(3)[:-1],
+    ],
+    ids=["none", "good", "of another entry", "empty", "zeros", "of another version", "cut"],
+)
+def test_the_state_at_start_is_what_the_journal_says_whatever_was_saved(tmp_path: Path, saved: bytes | None) -> None:
+    durable = _journal(tmp_path, saved)
+    assert fold_journal(JournalReader(tmp_path / "journal.db")) == durable
