@@ -19,7 +19,7 @@ from edge.config import load
 from edge.config_values import Config
 from edge.core.controller import begin
 from edge.core.entries import Entry
-from edge.core.messages import ClockStepped, DoorFaulted, DoorInput, DoorMoved, Noticed, Recorded, RecordFailed, Started
+from edge.core.messages import ClockStepped, Noticed, Recorded, RecordFailed, Started
 from edge.core.readings import BlockRead, MonotonicMs, UtcMs
 from edge.core.state import State
 from edge.host import journal_log, system_clock
@@ -29,7 +29,8 @@ from edge.ports.stores import SealedBatch
 from edge.runtime.actuators import Actuators, ActuatorsEvents
 from edge.runtime.bus import BusLoop
 from edge.runtime.control import ControlServer
-from edge.runtime.controller import ControllerFailed, ControllerLoop
+from edge.runtime.controller import ControllerLoop
+from edge.runtime.door_news import DoorNews
 from edge.runtime.gatherer import Gatherer
 from edge.runtime.hq_link import HqLink, LinkEvents, read_authority
 from edge.runtime.inbox import Inbox
@@ -37,7 +38,7 @@ from edge.runtime.journal import JournalEvents, JournalThread
 from edge.runtime.outputs import DoorOutputs
 from edge.runtime.readers import ReaderEvents, Readers
 from edge.runtime.requests import Requests
-from edge.runtime.supervisor import ProgressWatch, Supervisor
+from edge.runtime.supervisor import ProgressWatch, Supervisor, serve
 from edge.runtime.telemetry import Gap, TelemetryEvents, TelemetryThread
 from edge.runtime.timekeeper import Clocks, Timekeeper
 from edge.storage.authority_reader import AuthorityReader
@@ -105,8 +106,8 @@ class Daemon:
         self.timekeeper = Timekeeper(self._clocks, self._config.clock.drift_ppm, floor_ms, self._stores.keep_floor)
 
     def _build_doors(self) -> None:
-        self._unmoved_doors: set[str] = set()
-        events = ActuatorsEvents(self._on_input, self._on_done, self._on_fault, self._on_actuators_lost)
+        news = DoorNews((door.id for door in self._config.doors), self.inbox.post)
+        events = ActuatorsEvents(news.on_input, self._on_done, news.on_fault, news.on_lost)
         self.actuators = Actuators(outputs_setup(self._config), system_clock.monotonic_ms, events)
         self.outputs = DoorOutputs(self.actuators, system_clock.monotonic_ms)
 
@@ -233,35 +234,8 @@ class Daemon:
         self.inbox.post(block)
         self.telemetry.offer(block)
 
-    def _on_input(self, door: str, line: str, active: bool, at: MonotonicMs) -> None:
-        moved = DoorInput(line)
-        self.inbox.post(DoorMoved(door, moved, active))
-        if moved is DoorInput.CONTACT and door in self._unmoved_doors:
-            # Each line is told once after every start of the actuators: they can move this door again.
-            self._unmoved_doors.discard(door)
-            self.inbox.post(DoorFaulted(door, None))
-            if not self._unmoved_doors:
-                self._post(Noticed("actuators.back", "actuators", "every door can be moved again"))
-
     def _on_done(self, door: str, what: str, entry: int | None, at: MonotonicMs) -> None:
         _log.info("lock_driven", door=door, what=what, entry=entry, at_ms=at)
-
-    def _on_fault(self, door: str, what: str, active: bool) -> None:
-        if what != "bolt_not_following":
-            _log.warning("actuators_refused", door=door, what=what)
-            return
-        self.inbox.post(DoorFaulted(door, what if active else None))
-
-    def _on_actuators_lost(self, why: str) -> None:
-        """Nobody moves a lock now: whoever taps is told so instead of being shown a green that opens nothing.
-
-        Recorded once, however often they are started in vain until they are back.
-        """
-        if not self._unmoved_doors:
-            self._post(Noticed("actuators.lost", "actuators", why[:200]))
-        for door in self.loop.state.doors:
-            self._unmoved_doors.add(door)
-            self.inbox.post(DoorFaulted(door, "actuators_lost"))
 
     def _on_sealed(self, batch: SealedBatch) -> None:
         figures = [("count", batch.count)]
@@ -314,7 +288,7 @@ class Daemon:
         if known is not None:
             self._stores.load_issuers()
             self.inbox.post(known)
-        self._spawn("controller", self._control)
+        self._spawn("controller", self.loop.run)
         self.actuators.tick(system_clock.monotonic_ms())
         self.outputs.renew()
         self._spawn("gatherer", self.gatherer.run)
@@ -324,17 +298,10 @@ class Daemon:
         self.control.start()
         self.housekeeping.start()
 
-    def _spawn(self, name: str, target: object) -> None:
-        assert callable(target)
-        thread = Thread(target=target, args=(self._stop,), name=name, daemon=True)
+    def _spawn(self, name: str, target: Callable[[Event], None]) -> None:
+        thread = Thread(target=serve, args=(name, target, self._stop, self._end_with), name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
-
-    def _control(self, stop: Event) -> None:
-        try:
-            self.loop.run(stop)
-        except ControllerFailed as error:
-            self._end_with(error)
 
     def _end_with(self, error: Exception) -> None:
         self._fatal = error
@@ -367,6 +334,10 @@ class Daemon:
         """Outputs are vouched for by the controller's own thread: if it hangs, they lapse."""
         self.loop.inbox.call(self.outputs.renew)
         self.loop.ping()
+        refused = self.inbox.unsaid()
+        if refused is not None:
+            _log.error("inbox_full", refused=self.inbox.refused)
+            self.inbox.post(refused)
         for message in self.timekeeper.tick(self.loop.state):
             self.inbox.post(message)
             if isinstance(message, ClockStepped):

@@ -6,7 +6,16 @@ from math import inf
 from threading import Condition
 
 from edge.core.facts import Side
-from edge.core.messages import AuthorityApplied, DoorFaulted, DoorMoved, Input, Recorded, RecordFailed, Tapped
+from edge.core.messages import (
+    AuthorityApplied,
+    DoorFaulted,
+    DoorMoved,
+    Input,
+    Noticed,
+    Recorded,
+    RecordFailed,
+    Tapped,
+)
 from edge.core.readings import BlockRead
 
 CAPACITY = 4_096
@@ -32,6 +41,7 @@ class Inbox:
         self._calls: deque[Callable[[], None]] = deque(maxlen=_CALLS)
         self._gathering = False
         self._in_a_row = 0
+        self._said = 0
         self.conflated = 0
         self.refused = 0
 
@@ -103,6 +113,15 @@ class Inbox:
 
     def _pending(self) -> bool:
         return bool(self._calls or self._queue or self._blocks)
+
+    def unsaid(self) -> Noticed | None:
+        """Word for the journal that inputs were refused, once there is room for it; None: nothing new to say."""
+        with self._ready:
+            count = self.refused - self._said
+            if not count or len(self._queue) >= self._capacity:
+                return None
+            self._said = self.refused
+        return Noticed("inbox.full", "controller", "inputs were refused", (), (("count", count),))
 
     @property
     def waiting(self) -> int:

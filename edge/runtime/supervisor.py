@@ -21,6 +21,18 @@ Progress = Callable[[], int]
 """A number that grows while a thread moves."""
 
 
+def serve(name: str, work: Callable[[Event], None], stop: Event, failed: Callable[[Exception], None]) -> None:
+    """The whole life of a thread of ours: one that ends by a mistake ends the daemon, which locks up and starts afresh.
+
+    Without it the others would go on for as long as nobody looks, and nothing that it did would be done.
+    """
+    try:
+        work(stop)
+    except Exception as error:  # noqa: BLE001 - top of every thread: with one of them gone nothing may seem to work
+        _log.error("thread_failed", thread=name, error=repr(error))
+        failed(error)
+
+
 class ProgressWatch:
     """Tells which threads have not moved for a while. Pure but for what it is given."""
 

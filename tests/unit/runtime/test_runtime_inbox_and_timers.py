@@ -83,7 +83,7 @@ def test_doors_exits_and_the_journal_have_room_when_the_queue_is_full_and_other_
     leaving = Tap("t1", "r1", "d1", Side.EXIT, "04", MonotonicMs(1))
     kept = [
         DoorMoved("d1", DoorInput.REX, True),
-        DoorFaulted("d1", "bolt", False),
+        DoorFaulted("d1", "bolt"),
         RecordFailed(3, "disk"),
         Tapped(leaving, facts()),
     ]
@@ -94,6 +94,19 @@ def test_doors_exits_and_the_journal_have_room_when_the_queue_is_full_and_other_
     for _ in range(2 * RESERVE):
         inbox.post(DoorMoved("d1", DoorInput.CONTACT, True))
     assert inbox.waiting == 1 + RESERVE, "bounded all the same"
+
+
+def test_what_was_refused_is_told_once_and_when_there_is_room() -> None:
+    inbox = Inbox(capacity=1)
+    assert inbox.unsaid() is None
+    for number in range(3):
+        inbox.post(ClockStepped(number))
+    assert inbox.unsaid() is None, "no room for the word itself"
+    inbox.take(0)
+    told = inbox.unsaid()
+    assert told is not None
+    assert (told.kind, told.figures) == ("inbox.full", (("count", 2),))
+    assert inbox.unsaid() is None
 
 
 def test_a_flood_of_other_things_hides_no_reading() -> None:

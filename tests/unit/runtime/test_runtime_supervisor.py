@@ -1,7 +1,9 @@
 """The watchdog is pinged on local progress only, and a thread that hangs stops it."""
 
+from threading import Event
+
 from edge.core.readings import MonotonicMs
-from edge.runtime.supervisor import ProgressWatch, Supervisor
+from edge.runtime.supervisor import ProgressWatch, Supervisor, serve
 
 
 class Bench:
@@ -57,3 +59,16 @@ def test_a_thread_that_hangs_stops_the_pings_and_one_that_moves_again_resumes_th
     assert bench.ticks == 320
     bench.advance(5, moving=True)
     assert bench.pings > stuck
+
+
+def test_a_thread_that_ends_by_a_mistake_is_told_and_one_that_is_asked_to_end_is_not() -> None:
+    failed: list[Exception] = []
+    mistake = ValueError("ours")
+
+    def wrong(stop: Event) -> None:
+        raise mistake
+
+    serve("journal", lambda stop: None, Event(), failed.append)
+    assert failed == []
+    serve("journal", wrong, Event(), failed.append)
+    assert failed == [mistake]
