@@ -104,6 +104,15 @@ class DeviceMemory:
     settled_from: tuple[MonotonicMs | None, ...]
     gusts: Mapping[str, Gusts]
 
+    @property
+    def heard_at(self) -> MonotonicMs:
+        """The time of the newest block, or of the last good reading of a channel that was lost since, if earlier."""
+        block = self.newest
+        if None not in block.steps:
+            return block.taken_at
+        known = zip(block.qualities, self.good_at, strict=True)
+        return min((block.taken_at, *(good for quality, good in known if quality in LOST and good is not None)))
+
     def channel(self, name: str) -> ChannelMemory:
         """The memory of one channel, ``NEVER`` if the device has none of that name."""
         block = self.newest

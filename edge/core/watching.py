@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from edge.core.fold import without
-from edge.core.interlocks import Condition, carries, judge, measure, remember_block, trips
+from edge.core.interlocks import Condition, DeviceMemory, carries, judge, measure, remember_block, trips
 from edge.core.messages import Timer
 from edge.core.passing import lock_now
 from edge.core.readings import BlockRead
@@ -26,9 +26,16 @@ def block_read(turn: Turn, block: BlockRead) -> None:
     turn.change(memories={**state.memories, block.device: memory})
     permits = state.watched.get(block.device)
     if permits:
-        turn.timer(Timer.STALE, block.device, site.policy.stale_ms + 1)
+        _await_block(turn, block.device, memory)
         for permit in permits:
             watch(turn, permit)
+
+
+def _await_block(turn: Turn, device: str, memory: DeviceMemory | None) -> None:
+    """Have a device's permits judged when its last good readings are stale. Polls that fail put nothing off."""
+    stale_ms = turn.state.site.policy.stale_ms
+    heard_ms = turn.now_ms if memory is None else memory.heard_at
+    turn.timer(Timer.STALE, device, max(0, heard_ms + stale_ms + 1 - turn.now_ms))
 
 
 def stale_due(turn: Turn, device: str) -> None:
@@ -120,9 +127,7 @@ def rewatch(turn: Turn) -> None:
     for device, permits in sorted(index.items()):
         if set(permits) <= set(state.watched.get(device, ())):
             continue
-        memory = state.memories.get(device)
-        heard_ms = turn.now_ms if memory is None else memory.newest.taken_at
-        turn.timer(Timer.STALE, device, max(0, heard_ms + state.site.policy.stale_ms + 1 - turn.now_ms))
+        _await_block(turn, device, state.memories.get(device))
     kept = {permit: since for permit, since in state.clear_since.items() if permit in state.durable.trips}
     turn.change(watched=index, clear_since=kept)
 

@@ -344,6 +344,18 @@ def test_work_that_begins_on_facts_newer_than_the_controllers_is_watched():
     assert commands(made, Sound) == [Sound("north", True)]
 
 
+def test_polls_that_fail_put_off_no_trip():
+    """The trip is due when the last good reading is stale, however often the bus says that it heard nothing."""
+    bench = begun_bench()
+    good_ms = bench.now_ms
+    for _ in range(3):
+        bench.wait(10_000).block("wind1", 30)
+        made = bench.block("gas1", None, Quality.COMM_FAIL)
+        assert SetTimer(Timer.STALE, "gas1", good_ms + 30_001) in made.commands
+    bench.wait(1)
+    assert kinds(bench.go(TimerDue(Timer.STALE, "gas1"))) == ["permit.tripped"]
+
+
 def test_a_permit_that_hq_binds_to_a_device_already_silent_trips():
     """The device's timer ran out long ago, for another permit: it runs anew for this one."""
     bench = Bench().start()
