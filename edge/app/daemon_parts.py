@@ -19,6 +19,7 @@ from edge.core.messages import Input
 from edge.core.readings import Quality
 from edge.core.state import Durable
 from edge.host import system_clock
+from edge.host.notify import Notifier
 from edge.ports.errors import DamagedError, PermitgateError
 from edge.runtime.requests import in_words
 from edge.storage.authority_reader import AuthorityReader
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("stores")
 _FAULTS_KEPT = 20
+_TELL_EVERY = 10_000
+_MORE_TIME_S = 60
 
 SAVE_EVERY = 500
 """Entries between two saved states: a start folds at most about so many."""
@@ -64,7 +67,7 @@ class Stores:
         self._floor_path = data_dir / "clock_floor"
         self._faults_dir = data_dir / "faults"
         self.clock_floor_ms = _read_floor(config)
-        self.durable = fold_journal(JournalReader(data_dir / "journal.db"))
+        self.durable = fold_journal(JournalReader(data_dir / "journal.db"), _ask_for_time)
 
     def keep_floor(self, lo_ms: int) -> None:
         """Keep a lower bound of the time for the next boot. A lost one costs a minute, so nothing is synced."""
@@ -162,16 +165,28 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def fold_journal(reader: JournalReader) -> Durable:
+def _ask_for_time() -> None:
+    """systemd ends a start that takes long; a whole journal of years takes minutes."""
+    notifier = Notifier()
+    notifier.send(f"EXTEND_TIMEOUT_USEC={_MORE_TIME_S * 1_000_000}\nSTATUS=reading the whole journal")
+    notifier.close()
+
+
+def fold_journal(reader: JournalReader, going_on: Callable[[], None] = lambda: None) -> Durable:
     """The durable state: the saved one, if there is one, and every entry since folded into it.
 
-    Raises DamagedError naming the entry that cannot be folded, or the saved state that cannot be done without.
+    ``going_on`` is called each 10,000 entries. Raises DamagedError naming the entry that cannot be folded, or the saved
+    state that cannot be done without.
     """
     try:
         durable = _saved(reader)
+        told = durable.next_entry
         while entries := reader.entries(durable.next_entry):
             for entry in entries:
                 durable = _folded(durable, entry)
+            if durable.next_entry - told >= _TELL_EVERY:
+                told = durable.next_entry
+                going_on()
         return durable
     finally:
         reader.close()

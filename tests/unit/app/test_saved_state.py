@@ -23,6 +23,15 @@ def _journal(folder: Path, saved: bytes | None) -> Durable:
     return bench.state.durable
 
 
+def test_a_long_fold_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd would end it after a minute, again and again, and the gateway would never start."""
+    monkeypatch.setattr("edge.app.daemon_parts._TELL_EVERY", 5)
+    durable = _journal(tmp_path, None)
+    told: list[int] = []
+    fold_journal(JournalReader(tmp_path / "journal.db"), lambda: told.append(1))
+    assert 0 < len(told) <= durable.next_entry // 5
+
+
 def _after(count: int) -> bytes:
     """The saved state after so many entries."""
     durable = Durable()
