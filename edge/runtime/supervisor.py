@@ -9,6 +9,7 @@ from threading import Event
 import structlog
 
 from edge.core.readings import MonotonicMs
+from edge.ports.errors import PermitgateError, UnusableError
 
 _log = structlog.get_logger("supervisor")
 
@@ -21,7 +22,7 @@ Progress = Callable[[], int]
 """A number that grows while a thread moves."""
 
 
-def serve(name: str, work: Callable[[Event], None], stop: Event, failed: Callable[[Exception], None]) -> None:
+def serve(name: str, work: Callable[[Event], None], stop: Event, failed: Callable[[PermitgateError], None]) -> None:
     """The whole life of a thread of ours: one that ends by a mistake ends the daemon, which locks up and starts afresh.
 
     Without it the others would go on for as long as nobody looks, and nothing that it did would be done.
@@ -30,7 +31,10 @@ def serve(name: str, work: Callable[[Event], None], stop: Event, failed: Callabl
         work(stop)
     except Exception as error:  # noqa: BLE001 - top of every thread: with one of them gone nothing may seem to work
         _log.error("thread_failed", thread=name, error=repr(error))
-        failed(error)
+        told = (
+            error if isinstance(error, PermitgateError) else UnusableError(f"{name}: failed: {error!r}; keep the log")
+        )
+        failed(told)
 
 
 class ProgressWatch:

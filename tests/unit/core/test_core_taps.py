@@ -373,10 +373,12 @@ def test_a_permit_that_hq_took_back_ends_a_release_that_still_runs(permits):
     assert Lock("d1") in bench.authority(*permits, size=6).commands
 
 
-def test_a_release_of_somebody_leaving_is_never_ended_by_a_freeze():
+@pytest.mark.parametrize("scope", ["permit:P1", "worker:w1", "area:north", "site:s014"])
+def test_a_release_of_somebody_leaving_is_never_ended_by_a_freeze(scope):
     bench = ready_bench()
     bench.tap(facts(), side=Side.EXIT)
-    assert not commands(bench.authority(permit(), size=6, freezes=(freeze("permit:P1"),)), Lock)
+    assert not commands(bench.authority(permit(), size=6, freezes=(freeze(scope),)), Lock)
+    assert bench.state.doors["d1"].phase is Phase.RELEASED
 
 
 # ---- guardians ------------------------------------------------------------------------------------------------------
@@ -525,6 +527,20 @@ def test_an_entry_that_waits_too_long_refuses_entry(oldest_ms, slow):
     bench.go(Noticed("hq.lost", "hq", "no answer"))
     bench.wait(oldest_ms)
     assert decided(bench.tap(facts()))["reasons"] == (["journal_slow"] if slow else [])
+
+
+def test_grants_that_become_durable_together_are_released_in_the_order_of_their_entries():
+    bench = ready_bench()
+    for door in ("d2", "d1"):
+        bench.tap(facts("w2" if door == "d2" else "w1"), door=door)
+    assert [each.door for each in commands(bench.record(), Unlock)] == ["d2", "d1"]
+
+
+def test_word_that_comes_late_takes_nothing_back():
+    bench = ready_bench()
+    recorded = bench.state.recorded
+    bench.record(1)
+    assert bench.state.recorded == recorded
 
 
 def test_an_entry_is_waited_for_until_the_word_covers_it():

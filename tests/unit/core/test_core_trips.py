@@ -206,6 +206,47 @@ def test_a_release_while_the_condition_is_bad_is_refused():
     assert _answer(bench.act(RELEASE)) == (False, ["reading_comm_fail"])
 
 
+def test_a_release_that_comes_too_late_after_its_re_test_finds_the_trip_anew():
+    """Nothing was heard since: the timer may still be on its way, the person is not let past it."""
+    bench = _tripped()
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    assert _answer(bench.act(RETEST)) == (True, [])
+    bench.wait(30_001)
+    made = bench.act(RELEASE)
+    assert kinds(made) == ["permit.tripped", "operator.refused"]
+    assert _answer(made) == (False, ["reading_stale", "retest_missing"])
+    assert commands(made, Sound) == [Sound("north", True)]
+
+
+def test_a_trip_of_work_that_is_bound_to_one_device_without_a_window_can_be_lifted():
+    bench = Bench().start()
+    p1 = permit(areas=("south",))
+    bench.authority(p1)
+    bench.record()
+    bench.settle(gas2=20)
+    for name in ("g1", "w1"):
+        bench.tap(facts(name, [p1]), door="d3")
+    bench.record()
+    bench.block("gas2", 101)
+    assert set(bench.state.durable.trips) == {"P1"}
+    bench.wait(1_000).settle(gas2=20)
+    assert (_answer(bench.act(RETEST)), _answer(bench.act(RELEASE))) == ((True, []), (True, []))
+
+
+def test_a_trip_shuts_the_doors_of_every_area_of_the_permit():
+    bench = Bench().start()
+    p1 = permit(areas=("south", "north"))
+    bench.authority(p1)
+    bench.record()
+    bench.settle(gas1=30, wind1=40, gas2=20)
+    for name in ("g1", "w1"):
+        bench.tap(facts(name, [p1]))
+    bench.record()
+    made = bench.block("gas1", 101)
+    assert {each.door for each in commands(made, Lock)} == {"d1", "d2", "d3"}
+    assert set(commands(made, Sound)) == {Sound("north", True), Sound("south", True)}
+
+
 @pytest.mark.parametrize("action", OperatorAction)
 @pytest.mark.parametrize(
     ("changes", "reasons"),

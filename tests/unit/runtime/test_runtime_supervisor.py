@@ -1,8 +1,10 @@
 """The watchdog is pinged on local progress only, and a thread that hangs stops it."""
 
+from collections.abc import Callable
 from threading import Event
 
 from edge.core.readings import MonotonicMs
+from edge.ports.errors import PermitgateError, StoreError
 from edge.runtime.supervisor import ProgressWatch, Supervisor, serve
 
 
@@ -62,13 +64,18 @@ def test_a_thread_that_hangs_stops_the_pings_and_one_that_moves_again_resumes_th
 
 
 def test_a_thread_that_ends_by_a_mistake_is_told_and_one_that_is_asked_to_end_is_not() -> None:
-    failed: list[Exception] = []
-    mistake = ValueError("ours")
+    failed: list[PermitgateError] = []
 
-    def wrong(stop: Event) -> None:
-        raise mistake
+    def wrong(error: Exception) -> Callable[[Event], None]:
+        def work(stop: Event) -> None:
+            raise error
+
+        return work
 
     serve("journal", lambda stop: None, Event(), failed.append)
     assert failed == []
-    serve("journal", wrong, Event(), failed.append)
-    assert failed == [mistake]
+    full = StoreError("disk full")
+    serve("journal", wrong(full), Event(), failed.append)
+    serve("journal", wrong(ValueError("ours")), Event(), failed.append)
+    assert failed[0] is full
+    assert str(failed[1]) == "journal: failed: ValueError('ours'); keep the log", "in words, for whoever started it"
