@@ -318,15 +318,21 @@ def _without(mapping: Mapping[str, int], key: str) -> dict[str, int]:
     return {name: value for name, value in mapping.items() if name != key}
 
 
-def ready(state: State, permit: Permit, worker_facts: Mapping[str, Facts], turn: Turn) -> dict[str, Decision]:
-    """What a tap of each worker on the permit would be answered now: the tap's own judgement on a perfect badge.
+def ready(
+    state: State, permit: Permit, worker_facts: Mapping[str, Facts], turn: Turn
+) -> dict[tuple[str, str], Decision]:
+    """What a tap of each worker in each area of the permit would be answered now, on a perfect badge.
 
-    ``worker_facts`` gives for each worker the facts of a badge that names this permit. Nothing is recorded.
+    ``worker_facts`` gives for each worker the facts of a badge that names this permit; the answers are by worker and
+    area, at a door that is not at fault if there is one. Nothing is recorded.
     """
-    doors = [door for door, plan in sorted(state.site.doors.items()) if plan.area in permit.areas]
-    answers = {}
-    for worker, facts in worker_facts.items():
-        for door in doors[:1]:
-            tap = Tap("ready", "", door, Side.ENTRY, "", turn.now_ms)
-            answers[worker] = decide(ask(state, tap, replace(facts), turn))
-    return answers
+    doors: dict[str, str] = {}
+    for door, plan in sorted(state.site.doors.items()):
+        held = doors.get(plan.area)
+        if plan.area in permit.areas and (held is None or state.doors[held].phase is Phase.FAULT):
+            doors[plan.area] = door
+    return {
+        (worker, area): decide(ask(state, Tap("ready", "", door, Side.ENTRY, "", turn.now_ms), facts, turn))
+        for worker, facts in worker_facts.items()
+        for area, door in sorted(doors.items())
+    }

@@ -128,7 +128,7 @@ class Requests:
         finally:
             reader.close()
         decisions = ready(state, permit, gathered, Turn(state, self._now(state)))
-        workers = [_worker_answer(worker, decision) for worker, decision in decisions.items()]
+        workers = [_worker_answer(worker, area, decision) for (worker, area), decision in decisions.items()]
         return {
             "ok": any(decision.outcome is Outcome.GRANTED for decision in decisions.values()),
             "permit": permit_id,
@@ -241,9 +241,10 @@ def _facts(state: State, reader: AuthorityReader, permit: Permit, worker: str) -
     )
 
 
-def _worker_answer(worker: str, decision: Decision) -> dict[str, Any]:
+def _worker_answer(worker: str, area: str, decision: Decision) -> dict[str, Any]:
     return {
         "worker": worker,
+        "area": area,
         "outcome": decision.outcome.value,
         "missing": [_reason(each.reason, each.detail) for each in decision.failing],
     }

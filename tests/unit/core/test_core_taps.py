@@ -24,6 +24,7 @@ from edge.core.clock import ClockInterval, ClockSource
 from edge.core.doors import Phase
 from edge.core.facts import Side, TokenRefusal, TokenVerdict, Worker
 from edge.core.messages import (
+    DoorFaulted,
     DoorInput,
     DoorMoved,
     Gather,
@@ -42,6 +43,8 @@ from edge.core.messages import (
 )
 from edge.core.readings import Quality
 from edge.core.reasons import Reason
+from edge.core.tapping import ready
+from edge.core.turn import Turn
 
 
 def _lights(made):
@@ -578,6 +581,22 @@ def test_every_entry_of_a_simulated_site_says_so():
     bench.tap(facts())
     assert all(entry.body["simulated"] is True for entry in bench.entries)
     assert not any("simulated" in entry.body for entry in ready_bench().entries)
+
+
+def test_ready_asks_for_every_area_of_the_permit_as_a_tap_there_would():
+    p1 = permit(areas=("south", "north"))
+    bench = Bench().start()
+    bench.authority(p1)
+    bench.record()
+    bench.settle(gas1=30, wind1=30, gas2=101)
+    bench.tap(facts("g1", [p1]))
+    bench.go(DoorFaulted("d1", "bolt", False))
+    told = {"w1": facts("w1", [p1])}
+    answers = ready(bench.state, p1, told, Turn(bench.state, bench.now()))
+    said = {key: [each.reason.value for each in decision.failing] for key, decision in answers.items()}
+    assert said == {("w1", "north"): [], ("w1", "south"): ["gas_over_limit", "guardian_absent"]}
+    for (_, area), door in zip(answers, ("d2", "d3"), strict=True):
+        assert decided(bench.tap(told["w1"], door=door))["reasons"] == said["w1", area]
 
 
 def test_pending_grants_are_void_after_a_restart():

@@ -218,6 +218,13 @@ def test_a_release_that_comes_too_late_after_its_re_test_finds_the_trip_anew():
     assert commands(made, Sound) == [Sound("north", True)]
 
 
+def test_settling_is_part_of_the_hold_off_and_does_not_double_it():
+    bench = begun_bench()
+    bench.block("gas1", None, Quality.DEVICE_FAULT)
+    bench.wait(10_000).settle(60_000, gas1=10, wind1=30)
+    assert _answer(bench.act(RETEST)) == (True, [])
+
+
 def test_a_trip_of_work_that_is_bound_to_one_device_without_a_window_can_be_lifted():
     bench = Bench().start()
     p1 = permit(areas=("south",))
