@@ -41,6 +41,7 @@ def interlock(highest, lowest, window_ms):
 @example([(0, Quality.GOOD, 100)], STALE_MS, 100, None, 0)
 @example([(0, Quality.GOOD, 101)], 0, 100, None, 0)
 @example([(0, Quality.GOOD, 100)], STALE_MS + 1, 100, None, 0)
+@example([(0, Quality.GOOD, 101), (1_000, Quality.GOOD, 90)], 0, 100, None, 60_000)
 def test_what_carries_never_trips(readings, waited_ms, highest, lowest, window_ms):
     bound = interlock(highest, lowest, window_ms)
     windows = {"c": window_ms} if window_ms else {}

@@ -124,6 +124,10 @@ def test_the_journal_remembers_the_earliest_that_it_can_be():
         bench.clock = ClockInterval(*interval_ms, ClockSource.NTP)
         bench.go(ClockStepped(5_000))
         assert bench.state.durable.lowest_ms == lowest_ms
+        stamp = bench.entries[-1].stamp
+        if stamp.wall_ms is not None:
+            assert stamp.wall_ms - stamp.uncertainty_ms == interval_ms[0]
+            assert stamp.wall_ms + stamp.uncertainty_ms >= interval_ms[1], "a stamp says no less doubt than there is"
 
 
 def test_a_step_of_the_wall_clock_is_recorded_and_decides_nothing():

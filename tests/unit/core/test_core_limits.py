@@ -157,16 +157,52 @@ def test_a_lost_poll_refuses_by_its_own_name_until_it_is_stale():
     assert decided(bench.tap(facts()))["reasons"] == ["reading_stale"]
 
 
-def test_a_short_loss_does_not_begin_the_settling_again_and_a_long_one_does():
+def test_a_short_loss_does_not_begin_the_settling_again():
     short = ready_bench()
     short.wait(10_000).block("gas1", None, Quality.COMM_FAIL)
     short.wait(10_000).block("gas1", 30)
     short.block("wind1", 30)
     assert decided(short.tap(facts()))["decision"] == "granted"
-    long = ready_bench()
-    long.wait(31_000).block("gas1", 30)
-    long.block("wind1", 30)
-    assert decided(long.tap(facts()))["reasons"] == ["reading_settling"]
+
+
+@pytest.mark.parametrize(("silent", "other"), [("gas1", "wind1"), ("wind1", "gas1")])
+@pytest.mark.parametrize(("gap_ms", "reasons"), [(30_000, []), (30_001, ["reading_settling"])])
+def test_a_silence_longer_than_the_stale_limit_begins_the_settling_again(silent, other, gap_ms, reasons):
+    bench = ready_bench()
+    bench.wait(15_000).block(other, 30)
+    bench.wait(gap_ms - 15_000).block(other, 30)
+    bench.block(silent, 30)
+    assert decided(bench.tap(facts()))["reasons"] == reasons
+
+
+@pytest.mark.parametrize(("watched_ms", "reasons"), [(59_999, ["reading_settling"]), (60_000, [])])
+def test_the_gust_window_must_have_been_observed_whole(watched_ms, reasons):
+    """A calm minute says nothing about the nine before: wind has no settling time of its own but its window."""
+    (interlock,) = bind((PACK,), "21", (WIND,), TIMING).interlocks
+    memory = None
+    for at in (*range(0, watched_ms, 10_000), watched_ms):
+        block = BlockRead("wind1", ("speed",), (20,), (Quality.GOOD,), at)
+        memory = remember_block(memory, block, {"speed": 60_000}, 30_000)
+    reason = judge(measure(interlock, memory, watched_ms)).reason
+    assert [reason.value] == reasons if reasons else reason is None
+
+
+def test_gusts_are_forgotten_when_their_window_has_passed():
+    """A breeze that falls for hours must not be remembered for hours."""
+    memory = None
+    for number in range(1_000):
+        block = BlockRead("wind1", ("speed",), (2_000 - number,), (Quality.GOOD,), number * 10_000)
+        memory = remember_block(memory, block, {"speed": 60_000}, 30_000)
+    assert len(memory.gusts["speed"]) <= 7
+
+
+def test_failed_polls_do_not_break_a_silence():
+    bench = ready_bench()
+    for _ in range(4):
+        bench.wait(10_000).block("gas1", None, Quality.COMM_FAIL)
+        bench.block("wind1", 30)
+    bench.wait(1_000).block("gas1", 30)
+    assert decided(bench.tap(facts()))["reasons"] == ["reading_settling"]
 
 
 @pytest.mark.parametrize("quality", [Quality.WARMING_UP, Quality.DEVICE_FAULT, Quality.INHIBITED, Quality.OUT_OF_RANGE])

@@ -3,11 +3,25 @@
 from dataclasses import replace
 
 import pytest
-from sites import OXYGEN, Bench, begun_bench, build_site, commands, decided, facts, freeze, kinds, permit, ready_bench
+from sites import (
+    FROM_MS,
+    OXYGEN,
+    Bench,
+    begun_bench,
+    build_site,
+    commands,
+    decided,
+    facts,
+    freeze,
+    kinds,
+    permit,
+    ready_bench,
+)
 
 from edge.core.facts import Worker
 from edge.core.messages import Answer, Lock, Noticed, OperatorAction, SetTimer, Sound, Started, Timer, TimerDue, Unlock
 from edge.core.readings import Quality
+from edge.core.state import Running
 
 RETEST, RELEASE, CONFIRM = OperatorAction.RETEST, OperatorAction.RELEASE, OperatorAction.CONFIRM
 
@@ -109,7 +123,9 @@ def test_oxygen_trips_at_both_ends():
         demands = bench.state.site.areas["north"].demands["70"]
         assert demands.missing == ("combustible",)
         bench.record()
-        bench.state = replace(bench.state, durable=replace(bench.state.durable, running={"P1": 0}))
+        bench.state = replace(
+            bench.state, durable=replace(bench.state.durable, running={"P1": Running("P1", 0, "70", ("north",))})
+        )
         bench.authority(p1, size=7)
         bench.settle(oxygen1=200)
         assert bench.block("oxygen1", steps).entries[0].body["reason"] == reason
@@ -440,9 +456,37 @@ def test_a_cache_that_is_behind_what_was_believed_changes_nothing():
 
 def test_many_freezes_are_split_over_entries_and_none_is_lost():
     bench = ready_bench()
-    made = bench.authority(permit(), size=6, freezes=tuple(freeze(f"worker:x{n}", f"f{n}") for n in range(95)))
+    released = tuple(f"r{n}" for n in range(41))
+    made = bench.authority(
+        permit(), size=6, freezes=tuple(freeze(f"worker:x{n}", f"f{n}") for n in range(95)), releases=released
+    )
     assert kinds(made) == ["authority.applied"] * 10
     assert len(bench.state.durable.freezes.standing) == 95
+    assert bench.state.durable.freezes.released == set(released)
+
+
+def test_word_that_is_told_again_is_recorded_once():
+    """The cache is read whole at each start and at each poll: what is known already is no news."""
+    bench = ready_bench()
+    told = {"freezes": (freeze("worker:x1", "f1"), freeze("worker:x2", "f2")), "releases": ("f2", "f3")}
+    assert kinds(bench.authority(permit(), size=6, **told)) == ["authority.applied"]
+    durable = bench.state.durable
+    assert (durable.authority_size, durable.authority_root, durable.fresh_ms) == (6, "root6", FROM_MS)
+    assert kinds(bench.authority(permit(), size=6, **told)) == []
+    assert bench.state.durable == durable
+
+
+@pytest.mark.parametrize(("younger_ms", "recorded"), [(299_999, []), (300_000, ["authority.applied"])])
+def test_a_younger_word_of_hq_is_recorded_each_five_minutes(younger_ms, recorded):
+    bench = ready_bench()
+    made = bench.authority(permit(), fresh_ms=FROM_MS + younger_ms)
+    assert kinds(made) == recorded
+    assert bench.state.durable.fresh_ms == (FROM_MS + younger_ms if recorded else FROM_MS)
+
+
+def test_a_device_that_does_not_answer_after_a_start_has_no_last_reading_to_go_on_with():
+    bench = Bench(durable=begun_bench().state.durable).start()
+    assert kinds(bench.block("gas1", None, Quality.COMM_FAIL)) == ["permit.tripped"]
 
 
 def test_the_heartbeat_beats_on():
