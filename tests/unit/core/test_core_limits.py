@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from sites import GAS, OXYGEN, PACK, TIMING, WIND, Bench, build_site, decided, f
 from edge.core.interlocks import bind, judge, measure, remember_block
 from edge.core.readings import BlockRead, Quality
 from edge.core.reasons import Reason
-from edge.core.rules import RulePackError
+from edge.core.rules import RulePackError, good_steps
 
 
 def _gas(name):
@@ -90,6 +91,45 @@ def test_a_confined_space_opens_only_between_its_oxygen_limits(steps, reason):
     bench.tap(facts("g1", [p1]))
     body = decided(bench.tap(facts(permits=[p1], certificates=())))
     assert body["reasons"] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(("steps", "passes"), [(97, False), (98, True), (105, True), (106, False)])
+def test_a_limit_between_two_steps_is_rounded_to_the_safe_side_at_both_ends(steps, passes):
+    """19.5 and 21 %vol in steps of 0.2: 19.4 and 21.2 fail, 19.6 and 21.0 pass."""
+    found = _verdicts(replace(OXYGEN, resolution="0.2"), "70", steps)
+    assert (found == set()) is passes
+
+
+@pytest.mark.parametrize("worst", ["gas1", "gas9"])
+def test_of_several_detectors_of_a_gas_the_worst_decides(worst):
+    both = (GAS, replace(GAS, device="gas9"))
+    bench = Bench(build_site({"north": both}, {"d1": "north"})).start()
+    bench.authority(permit())
+    bench.record()
+    bench.settle(gas1=30, gas9=30)
+    bench.tap(facts("g1"))
+    bench.block(worst, 101)
+    assert decided(bench.tap(facts()))["reasons"] == ["gas_over_limit"]
+    bench.block(worst, 100)
+    bench.tap(facts())
+    bench.record()
+    assert [each.kind for each in bench.block(worst, 101).entries][-1] == "permit.tripped"
+
+
+@pytest.mark.parametrize(
+    ("bound", "inclusive", "resolution", "passes"),
+    [
+        ("highest", True, "0.5", (None, 4)),
+        ("highest", False, "0.5", (None, 3)),
+        ("highest", False, "0.3", (None, 6)),
+        ("lowest", True, "0.5", (4, None)),
+        ("lowest", False, "0.5", (5, None)),
+        ("lowest", False, "0.3", (7, None)),
+    ],
+)
+def test_a_limit_of_2_is_inclusive_or_exclusive_as_its_rule_says(bound, inclusive, resolution, passes):
+    rule = replace(PACK.rules[0], bound=bound, inclusive=inclusive)
+    assert good_steps(rule, Fraction(2), resolution) == passes
 
 
 @pytest.mark.parametrize("gas", ["phlogiston", None, ""])
