@@ -1,5 +1,7 @@
 """HQ's word and people's acts on site: freezes, permits, confirmations, re-tests and releases."""
 
+from typing import assert_never
+
 from edge.core.decision import IN_FORCE, STATUS_SUSPENDED
 from edge.core.entries import Json
 from edge.core.facts import Permit
@@ -98,6 +100,8 @@ def operator(turn: Turn, act: Operator) -> None:
             _retest(turn, act, permit)
         case OperatorAction.RELEASE:
             _release(turn, act, permit)
+        case _:
+            assert_never(act.action)
 
 
 def _who(state: State, act: Operator) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import assert_never
 
 from edge.core.decision import IN_FORCE
 from edge.core.doors import Effect, Event, Passage, Phase, advance, opened
@@ -29,6 +30,8 @@ def door_moved(turn: Turn, door: str, line: DoorInput, active: bool) -> None:
             _fire(turn, door, active)
         case DoorInput.BOLT:
             return
+        case _:
+            assert_never(line)
 
 
 def _request_exit(turn: Turn, door: str) -> None:
@@ -136,6 +139,8 @@ def _effect(turn: Turn, door: str, passages: Sequence[Passage], effect: Effect) 
             _alarmed(turn, door, effect)
         case Effect.HELD_CLEAR | Effect.FORCED_CLEAR:
             turn.author(f"door.{effect.value}", {"door": door})
+        case _:
+            assert_never(effect)
 
 
 def _passed(turn: Turn, door: str, passages: Sequence[Passage], kind: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from typing import assert_never
 
 from edge.core import codec
 from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide, ended
@@ -18,6 +19,7 @@ from edge.core.state import Grant, Presence, State
 from edge.core.turn import Turn
 
 _GATHERS = 2
+_GATHERED_MOST = 64
 _SHOWN_MS = 3_000
 
 _AQ_ALARM = {Reason.WRONG_AREA: "60", Reason.PERMIT_EXPIRED: "10"}
@@ -52,7 +54,9 @@ def _gather_again(turn: Turn, tap: Tap, facts: Facts) -> None:
     """The facts are older than the state. They are gathered again, twice at most."""
     tries = turn.state.gathers.get(tap.tap_id, 0)
     if tries < _GATHERS:
-        turn.change(gathers={**turn.state.gathers, tap.tap_id: tries + 1})
+        # One whose facts never come again is forgotten in time.
+        kept = list(_without(turn.state.gathers, tap.tap_id).items())[1 - _GATHERED_MOST :]
+        turn.change(gathers={**dict(kept), tap.tap_id: tries + 1})
         turn.command(Gather(tap))
         return
     turn.change(gathers=_without(turn.state.gathers, tap.tap_id))
@@ -200,6 +204,8 @@ def _answer(turn: Turn, question: Question, decision: Decision, entry: int) -> N
                 _freeze(turn, question, decision, permit)
             if decision.freeze:
                 relock_held(turn)
+        case _:
+            assert_never(decision.outcome)
 
 
 def _await_record(turn: Turn, question: Question, decision: Decision, entry: int) -> None:
@@ -329,7 +335,7 @@ def ready(
     doors: dict[str, str] = {}
     for door, plan in sorted(state.site.doors.items()):
         held = doors.get(plan.area)
-        if plan.area in permit.areas and (held is None or state.doors[held].phase is Phase.FAULT):
+        if plan.area in permit.areas and (held is None or state.doors[held].fault is not None):
             doors[plan.area] = door
     return {
         (worker, area): decide(ask(state, Tap("ready", "", door, Side.ENTRY, "", turn.now_ms), facts, turn))

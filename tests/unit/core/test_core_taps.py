@@ -242,6 +242,16 @@ def test_facts_older_than_the_state_are_gathered_twice_and_then_refused():
     assert len(commands(bench.tap(old, tap_id="one"), Gather)) == 1, "a new tap begins to count again"
 
 
+def test_taps_whose_facts_never_come_again_are_forgotten():
+    bench = ready_bench()
+    for _ in range(200):
+        assert commands(bench.tap(facts(authority_size=4)), Gather)
+    assert len(bench.state.gathers) == 64
+    last = f"tap-{bench.taps}"
+    bench.tap(facts(authority_size=4), tap_id=last)
+    assert decided(bench.tap(facts(authority_size=4), tap_id=last))["reason"] == "authority_moving"
+
+
 def test_facts_gathered_again_in_time_are_decided():
     bench = ready_bench()
     bench.tap(facts(authority_size=4), tap_id="one")
