@@ -322,13 +322,26 @@ def test_a_release_of_a_trip_lifts_no_freeze():
     assert decided(bench.tap(facts(authority_size=6)))["reasons"] == ["permit_frozen"]
 
 
+def test_the_entry_that_begins_work_says_what_it_is_bound_to_here():
+    bench = ready_bench()
+    p1 = permit(areas=("elsewhere", "north"))
+    bench.authority(p1, size=6)
+    told = {"permits": [p1], "authority_size": 6}
+    bench.tap(facts("g1", **told))
+    bench.tap(facts(**told))
+    (begun,) = [each for each in bench.record().entries if each.kind == "permit.begun"]
+    assert (begun.body["permit_type"], begun.body["areas"]) == ("02", ["north"])
+
+
 def test_closing_ends_the_trip_and_the_siren():
     bench = _tripped()
+    bench.wait(1_000).settle(gas1=10, wind1=30)
+    assert set(bench.state.clear_since) == {"P1"}
     made = bench.authority(permit(status=4), size=6)
     assert "permit.closed" in kinds(made)
     assert commands(made, Sound) == [Sound("north", False)]
     assert (bench.state.durable.running, bench.state.durable.trips) == ({}, {})
-    assert bench.state.watched == {}
+    assert (bench.state.watched, bench.state.clear_since) == ({}, {})
 
 
 @pytest.mark.parametrize("complete", [True, False])
