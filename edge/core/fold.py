@@ -34,7 +34,8 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
 def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
     match entry.kind:
         case "permit.begun":
-            begun = Running(permit, entry.seq, body["permit_type"], tuple(body["areas"]))
+            # Entries of earlier versions do not say what the work is bound to: HQ's word does.
+            begun = Running(permit, entry.seq, body.get("permit_type", ""), tuple(body.get("areas", ())))
             return replace(durable, running={**durable.running, permit: begun})
         case "permit.confirmed":
             return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})

@@ -38,7 +38,7 @@ BOUND = {
     ("21", "north"): {"wind1"},
     ("21", "south"): set(),
 }
-LOST = (Quality.COMM_FAIL, Quality.DECODE_FAIL)
+LOST = (Quality.COMM_FAIL,)
 UNABLE = [each for each in Quality if each not in (Quality.GOOD, *LOST)]
 PAUSES_MS = (0, 1, 100, 500, 900, 900, 2_000, STALE_MS - 1, STALE_MS, STALE_MS + 1, 6_000)
 
@@ -142,7 +142,7 @@ class World:
         lowest, highest = LIMITS[device]
         edges = [highest, highest - 1, highest] + ([] if lowest is None else [lowest, lowest + 1])
         outside = [highest + 1, highest + 300] + ([] if lowest is None else [lowest - 1, 0])
-        quality = self.random.choice([Quality.GOOD] * 30 + UNABLE + [*LOST] * 4)
+        quality = self.random.choice([Quality.GOOD] * 30 + UNABLE + [*LOST] * 8)
         steps = self.random.choice(outside if self.random.random() < 0.05 else edges)
         made = BlockRead(
             device,
