@@ -600,7 +600,7 @@ def test_ready_asks_for_every_area_of_the_permit_as_a_tap_there_would():
     bench.record()
     bench.settle(gas1=30, wind1=30, gas2=101)
     bench.tap(facts("g1", [p1]))
-    bench.go(DoorFaulted("d1", "bolt", False))
+    bench.go(DoorFaulted("d1", "bolt"))
     told = {"w1": facts("w1", [p1])}
     answers = ready(bench.state, p1, told, Turn(bench.state, bench.now()))
     said = {key: [each.reason.value for each in decision.failing] for key, decision in answers.items()}
