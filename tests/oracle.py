@@ -191,7 +191,9 @@ class Judged:
                     why_not = books.why_not(entry, now_ms, bench.boot_id, bench.clock)
                     self._expect(not why_not, f"unlocked {door} for {entry} in spite of {why_not}")
                     _, _, permit_id, worker, _ = books.granted.pop(entry)
-                    books.releases.setdefault(door, []).append((permit_id, worker))
+                    # Whoever taps again waits by the later grant, of whatever permit.
+                    others = [each for each in books.releases.get(door, []) if each[1] != worker]
+                    books.releases[door] = [*others, (permit_id, worker)]
                 case Lock(door):
                     books.releases.pop(door, None)
                 case SetTimer(timer, subject, due_ms):
