@@ -100,6 +100,8 @@ class FrameWriter:
         """
         frame = encode_frame(message)
         with self._lock:
+            # What waits goes first: nobody else may come by to flush while the sender tries again and again.
+            self._write()
             if self._ended or len(self._outbox) + len(frame) > OUTBOX_BYTES_MAX:
                 self.dropped += 1
                 return False
