@@ -3,15 +3,19 @@
 Trusts the pinned certificate authority only. Follows no redirect, reads no proxy and no netrc from the environment.
 """
 
+import http.client
+import io
+import select
+import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import orjson
-import requests
 
 from edge.ports.devices import MonotonicClock
 from edge.ports.errors import LinkError, RefusedError
@@ -22,11 +26,13 @@ from sync.formats.errors import FormatError
 from sync.link.refusals import LinkRefused
 
 CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 10.0
-"""Longest silence of HQ in the middle of an answer."""
+SILENCE_S = 10.0
+"""Longest silence of HQ in the middle of a call."""
 
 DEADLINE_MS = 20_000
-"""Longest time for a whole answer, however steadily it drips."""
+"""Longest time for sending a request, and again for its whole answer, head and body, however steadily it drips."""
+
+_HTTPS_PORT = 443
 
 _SMALL_BYTES = 16_384
 _CHUNK_BYTES = 16_384
@@ -103,20 +109,65 @@ class HttpsHq:
         return _text(self._exchange.call("GET", f"{self._base}/v1/time?nonce={nonce}"))
 
 
-class Exchange:
-    """One call after the other over a kept connection, every answer bounded in size and time."""
+class _Patience:
+    """How long a part of a call may still take, by the caller's clock."""
 
-    def __init__(self, ca_path: Path, clock: MonotonicClock) -> None:
+    def __init__(self, clock: MonotonicClock) -> None:
         self._clock = clock
-        self._session = requests.Session()
-        # The environment could name another certificate bundle, a proxy or a password file.
-        self._session.trust_env = False
-        self._session.verify = str(ca_path)
-        self._session.headers.update({"accept-encoding": "identity", "user-agent": "permitgate"})
+        self._until_ms = 0
+
+    def begin(self) -> None:
+        """A part begins: sending, or the answer."""
+        self._until_ms = self._clock() + DEADLINE_MS
+
+    def left_s(self) -> float:
+        """How long to wait for the next bytes. Raises TimeoutError when the part has taken its time."""
+        left_ms = self._until_ms - self._clock()
+        if left_ms <= 0:
+            raise TimeoutError
+        return min(SILENCE_S, left_ms / 1000)
+
+
+class _Arriving(io.RawIOBase):
+    """Bytes of an answer as they come; waiting for them ends with the patience, so a steady drip is no answer."""
+
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, patience: _Patience) -> None:
+        self._raw = raw
+        self._connection = connection
+        self._patience = patience
+
+    def readable(self) -> bool:
+        """See ``io.RawIOBase.readable``."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """See ``io.RawIOBase.readinto``. Raises TimeoutError."""
+        self._connection.settimeout(self._patience.left_s())
+        return self._raw.readinto(buffer)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._session.close()
+        """Let go of the connection too, if it was closed meanwhile."""
+        self._raw.close()
+        super().close()
+
+
+class Exchange:
+    """One call after the other over a kept connection, every call bounded in size and time.
+
+    The standard library's parser reads the answer and nothing else of it is heeded: no redirect, cookie, encoding.
+    """
+
+    def __init__(self, ca_path: Path, clock: MonotonicClock) -> None:
+        self._ca_path = ca_path
+        self._patience = _Patience(clock)
+        self._connection: socket.socket | None = None
+        self._place: tuple[str, int] | None = None
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def call(
         self,
@@ -129,36 +180,89 @@ class Exchange:
         allowed: tuple[int, ...] = (),
     ) -> Answer:
         """The answer, if its status is 2xx or ``allowed``. Raises LinkError or LinkRefused."""
+        request = _request(method, url, body, headers or {})
         try:
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=dict(headers or {}),
-                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content_type = response.headers.get("content-type", "").split(";")[0].strip()
-                answer = Answer(response.status_code, content_type, self._body(response, size_max))
-        except (requests.RequestException, OSError) as error:
-            raise LinkError(f"HQ: {_short(error)}") from None
+            answer = self._exchanged(method, urlsplit(url), request, size_max)
+        except TimeoutError:
+            self.close()
+            raise LinkError(f"HQ: silent for {SILENCE_S:.0f} s, or not whole after {DEADLINE_MS // 1000} s") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            raise LinkError(f"HQ: {type(error).__name__}: {_printable(str(error), 200)}") from None
+        except LinkRefused:
+            self.close()
+            raise
         if 200 <= answer.status < 300 or (answer.status in allowed and answer.content_type.startswith("text/x.tlog.")):
             return answer
         raise _refusal(answer)
 
-    def _body(self, response: requests.Response, size_max: int) -> bytes:
-        until_ms = self._clock() + DEADLINE_MS
-        parts: list[bytes] = []
-        total = 0
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            total += len(chunk)
-            if total > size_max:
+    def _exchanged(self, method: str, parts: SplitResult, request: bytes, size_max: int) -> Answer:
+        """Every call may be made twice; so one on a kept connection that HQ has closed meanwhile is."""
+        place = (parts.hostname or "", parts.port or _HTTPS_PORT)
+        kept = self._kept(place)
+        if kept is not None:
+            try:
+                return self._answer(kept, method, request, size_max)
+            except ConnectionError:
+                self.close()
+        return self._answer(self._open(place), method, request, size_max)
+
+    def _kept(self, place: tuple[str, int]) -> socket.socket | None:
+        """The connection of the last call, if it is to there and nothing has come on it since, such as its end."""
+        connection = self._connection
+        if connection is None or self._place != place or select.select([connection], [], [], 0)[0]:
+            self.close()
+            return None
+        return connection
+
+    def _open(self, place: tuple[str, int]) -> socket.socket:
+        context = ssl.create_default_context(cafile=str(self._ca_path))
+        bare = socket.create_connection(place, CONNECT_TIMEOUT_S)
+        try:
+            bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = context.wrap_socket(bare, server_hostname=place[0])
+        except BaseException:
+            bare.close()
+            raise
+        self._connection, self._place = connection, place
+        return connection
+
+    def _answer(self, connection: socket.socket, method: str, request: bytes, size_max: int) -> Answer:
+        self._patience.begin()
+        for start in range(0, len(request), _CHUNK_BYTES):
+            connection.settimeout(self._patience.left_s())
+            connection.sendall(request[start : start + _CHUNK_BYTES])
+        self._patience.begin()
+        response = http.client.HTTPResponse(connection, method=method)
+        response.fp = io.BufferedReader(_Arriving(response.fp.detach(), connection, self._patience))
+        try:
+            response.begin()
+            content_type = str(response.headers.get("content-type", "")).split(";")[0].strip()
+            body = response.read(size_max + 1)
+            if len(body) > size_max:
                 raise LinkRefused("hq_answer_too_large", f"HQ's answer is longer than {size_max} bytes")
-            if self._clock() > until_ms:
-                raise LinkError(f"HQ: the answer was not whole after {DEADLINE_MS // 1000} s")
-            parts.append(chunk)
-        return b"".join(parts)
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+            whole = response.isclosed() and not response.will_close
+        finally:
+            response.close()
+        if not whole:
+            self.close()
+        return Answer(response.status, content_type, body)
+
+
+def _request(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    parts = urlsplit(url)
+    lines = [
+        f"{method} {parts.path}{'?' if parts.query else ''}{parts.query} HTTP/1.1",
+        f"host: {parts.netloc}",
+        "accept-encoding: identity",
+        "user-agent: permitgate",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    if body is not None:
+        lines.append(f"content-length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
 
 
 def checked_url(url: str) -> str:
@@ -210,13 +314,11 @@ def _refusal(answer: Answer) -> LinkError | LinkRefused:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         code, text = f"http_{answer.status}", f"HQ answered {answer.status}"
     code = "".join(letter for letter in code[:40] if letter.isalnum() or letter == "_")
-    text = "".join(letter for letter in text[:200] if letter.isprintable())
+    text = _printable(text, 200)
     if answer.status in _PASSING:
         return LinkError(f"HQ: {code}: {text}")
     return LinkRefused(code, text)
 
 
-def _short(error: Exception) -> str:
-    """What went wrong at the bottom; the wrapping around it repeats the whole URL with its nonce."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return f"{type(error).__name__}: {reason or error}"[:300]
+def _printable(text: str, longest: int) -> str:
+    return "".join(letter for letter in text[:longest] if letter.isprintable())
