@@ -13,7 +13,7 @@ from edge.ports.errors import DamagedError, RefusedError
 from edge.ports.stores import READ_ROWS_MAX, AuthorityRecord, Issuer
 from edge.storage.databases import naming_errors, open_reader
 from edge.storage.nodes import node_reader
-from sync.formats.record_fields import LAST_SECOND_MS
+from sync.formats.record_fields import end_ms
 
 _HEAD = "SELECT size, fresh_ms FROM log"
 # INDEXED BY: left to itself SQLite walks all records of a kind to save a sort of one row.
@@ -237,7 +237,7 @@ def _permit(row: tuple[str, bytes, int]) -> Permit:
         workers=tuple(record["workers"]),
         guardians=tuple(record["guardians"]),
         not_before_ms=record["start"],
-        not_after_ms=record["end"] + LAST_SECOND_MS,
+        not_after_ms=end_ms(record["end"]),
         status=record["status"],
         gas=record.get("gas"),
         revoked=bool(revoked),
@@ -253,8 +253,8 @@ def _certificate(row: tuple[str, bytes, int]) -> Certificate:
         worker=record["worker"],
         trade=record["trade"],
         status=record["status"],
-        review_due_ms=None if review_due_ms is None else review_due_ms + LAST_SECOND_MS,
-        ends_ms=record["ends"] + LAST_SECOND_MS,
+        review_due_ms=None if review_due_ms is None else end_ms(review_due_ms),
+        ends_ms=end_ms(record["ends"]),
         revoked=bool(revoked),
     )
 
@@ -267,7 +267,7 @@ def _issuer(row: tuple[str, bytes, int]) -> Issuer:
         key_id=bytes.fromhex(record["kid"]),
         public=bytes.fromhex(record["key"]),
         not_before_ms=record["not_before"],
-        not_after_ms=record["not_after"] + LAST_SECOND_MS,
+        not_after_ms=end_ms(record["not_after"]),
         site=record["site"],
         revoked=bool(revoked),
     )

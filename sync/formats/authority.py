@@ -186,6 +186,11 @@ _ENVELOPES: Mapping[str, Table] = {
     "freeze": {"fid": Field(_FREEZE_ID), "by": Field(_ID), "why": Field(_REASON, required=False)},
     "release": {"fids": Field(ListOf(_FREEZE_ID, least=1, most=64)), "by": Field(_ID)},
 }
+_GATEWAY_ID = Identifier(128)
+"""A gateway's record is named by the origin of its log, which is longer than other ids."""
+
+_BADGE_ID = Hexadecimal(8, 8)
+
 _SCOPE: Table = {"k": Field(Choice(tuple(kind.value for kind in ScopeKind))), "id": Field(_ID)}
 _NESTED = {"put": "rec", "freeze": "scope"}
 
@@ -221,8 +226,20 @@ def read_written(line: str | bytes) -> KnownOperation:
 
 
 def encode_operation(operation: KnownOperation) -> bytes:
-    """The canonical bytes of an operation, as an entry of the log."""
-    return canonical.encode(_plain(operation))
+    """The canonical bytes of an operation, as an entry of the log.
+
+    Raises FormatError for one that a gateway could not read: there it would be a freeze.
+    """
+    data = canonical.encode(_plain(operation))
+    read = parse_operation(data)
+    if isinstance(read, Unknown):
+        raise FormatError(read.why)
+    return data
+
+
+def badge_id(text: str) -> str:
+    """The id of a badge as gateways know it; capitals and colons of a print-out are forgiven. Raises FormatError."""
+    return _BADGE_ID.checked(text.replace(":", "").lower(), "badge", written=True)
 
 
 def schema() -> dict[str, Any]:
@@ -244,7 +261,7 @@ def _parse(value: Mapping[str, Any], written: bool) -> KnownOperation:
         raise FormatError(f"unknown version; known: {VERSION}", place="v")
     nested = _NESTED.get(name)
     envelope = {key: item for key, item in value.items() if key not in ("op", "v", nested)}
-    fields = checked_record(_ENVELOPES[name], envelope, name, written)
+    fields = checked_record(_envelope(name, value.get("k")), envelope, name, written)
     match name:
         case "put":
             kind = _kind(fields["k"])
@@ -252,12 +269,20 @@ def _parse(value: Mapping[str, Any], written: bool) -> KnownOperation:
             _check_window(record)
             return Put(kind, fields["id"], fields["rev"], record)
         case "revoke":
-            return Revoke(_kind(fields["k"]), fields["id"], fields["why"])
+            revoked = Revoke(_kind(fields["k"]), fields["id"], fields["why"])
+            if written and revoked.kind is Kind.BADGE:
+                _BADGE_ID.checked(revoked.id, "revoke.id", written)
+            return revoked
         case "freeze":
             scope = checked_record(_SCOPE, value.get("scope"), "scope", written)
             return Freeze(fields["fid"], Scope(ScopeKind(scope["k"]), scope["id"]), fields["by"], fields.get("why", ""))
         case _:
             return Release(tuple(fields["fids"]), fields["by"])
+
+
+def _envelope(name: str, kind: Any) -> Table:
+    table = _ENVELOPES[name]
+    return {**table, "id": Field(_GATEWAY_ID)} if "id" in table and kind == Kind.GATEWAY.value else table
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -334,20 +359,23 @@ def _plain(operation: KnownOperation) -> dict[str, Any]:
 
 
 def _put_schema(kind: Kind, table: Table) -> dict[str, Any]:
-    described = _envelope_schema("put")
+    described = _envelope_schema("put", kind)
     described["properties"]["k"] = {"const": kind.value}
     described["properties"]["rec"] = table_schema(table)
     described["required"].append("rec")
     return described
 
 
-def _envelope_schema(name: str) -> dict[str, Any]:
-    described = table_schema(_ENVELOPES[name])
+def _envelope_schema(name: str, kind: Kind | None = None) -> dict[str, Any]:
+    described = table_schema(_envelope(name, None if kind is None else kind.value))
     described["properties"] = {"op": {"const": name}, "v": {"const": VERSION}, **described["properties"]}
     described["required"] = ["op", *described["required"]]
     if name == "freeze":
         described["properties"]["scope"] = table_schema(_SCOPE)
         described["required"].append("scope")
     if name == "revoke":
-        described["properties"]["k"] = {"enum": [kind.value for kind in Kind]}
+        described["properties"]["k"] = {"enum": [each.value for each in Kind]}
+        described["properties"]["id"] = _GATEWAY_ID.schema()
+        described["if"] = {"properties": {"k": {"const": Kind.BADGE.value}}}
+        described["then"] = {"properties": {"id": _BADGE_ID.schema()}}
     return described

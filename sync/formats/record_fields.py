@@ -1,9 +1,9 @@
 """The field table of authority records: one place for what a field may hold, in the log and in files that people write.
 
-In the log every time is an integer of UTC milliseconds. In a file a person writes RFC 3339; an integer is taken too.
-A permit's ``end`` and a certificate's ``ends`` and ``review_due`` are the *last valid second*; a reader that wants an
-exclusive end adds ``LAST_SECOND_MS``. A bare date is a whole day in the site's time (UTC+08:00): as an end it means
-23:59:59 of that day, so that the record lapses at 00:00 of the next one.
+In the log every time is an integer of UTC milliseconds. In a file a person writes RFC 3339; an integer is taken too;
+digits finer than milliseconds are cut off. A permit's ``end`` and a certificate's ``ends`` and ``review_due`` are the
+*last valid second*; ``end_ms`` gives the first instant after it. A bare date is a whole day in the site's time
+(UTC+08:00): as an end it means 23:59:59 of that day, so that the record lapses at 00:00 of the next one.
 """
 
 import re
@@ -25,12 +25,19 @@ LATEST_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the last instant that RFC 3339 can write."""
 
 _IDENTIFIER = re.compile(r"[!-~]{1,128}")
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 # RFC 3339 section 5.6 date-time; a leap second is not accepted, because the log's milliseconds cannot hold one.
 _DATE_TIME = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,3})0*)?(?:([Zz])|([+-])(\d{2}):(\d{2}))"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,3})[0-9]*)?"
+    r"(?:([Zz])|([+-])([0-9]{2}):([0-9]{2}))"
 )
+_WANTED = "2026-11-27 or 2026-11-27T08:00:00+08:00"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - one style with SITE_TIME
+
+
+def end_ms(last_ms: int) -> int:
+    """The first instant that is not valid any more, where ``last_ms`` lies in the last valid second."""
+    return last_ms - last_ms % LAST_SECOND_MS + LAST_SECOND_MS
 
 
 class FieldType(Protocol):
@@ -160,7 +167,7 @@ class Instant:
         if written and isinstance(value, str):
             return instant_ms(value, place, self.day_end)
         if not isinstance(value, int) or isinstance(value, bool) or not EARLIEST_MS <= value <= LATEST_MS:
-            wanted = "an RFC 3339 date or date-time" if written else "UTC milliseconds"
+            wanted = f"an RFC 3339 date or date-time such as {_WANTED}" if written else "UTC milliseconds"
             raise FormatError(f"must be {wanted}", place=place)
         return value
 
@@ -211,20 +218,26 @@ Table = Mapping[str, Field]
 
 def instant_ms(text: str, place: str, day_end: bool) -> int:
     """UTC milliseconds of an RFC 3339 date-time, or of a date in the site's time. Raises FormatError."""
-    date = _DATE.fullmatch(text)
     try:
-        if date is not None:
-            year, month, day = (int(part) for part in date.groups())
-            start = datetime(year, month, day, tzinfo=SITE_TIME)
-            return _milliseconds(start) + (24 * 3_600_000 - LAST_SECOND_MS if day_end else 0)
-        found = _DATE_TIME.fullmatch(text)
-        if found is None:
-            raise FormatError(f"{text!r} is not an RFC 3339 date or date-time", place=place)
-        return _date_time_ms(found)
+        if (found := _DATE.fullmatch(text)) is not None:
+            value = _date_ms(found, day_end)
+        elif (found := _DATE_TIME.fullmatch(text)) is not None:
+            value = _date_time_ms(found)
+        else:
+            raise FormatError(f"{text[:40]!r} is no RFC 3339 date or date-time; write {_WANTED}", place=place)
+    except FormatError:
+        raise
     except (ValueError, OverflowError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{text!r} is no date of the calendar: {error}", place=place) from None
+        raise FormatError(f"{text[:40]!r} is no date of the calendar: {error}", place=place) from None
+    if not EARLIEST_MS <= value <= LATEST_MS:
+        raise FormatError(f"{text[:40]!r} is before 1970 or after 9999 in UTC", place=place)
+    return value
+
+
+def _date_ms(found: re.Match[str], day_end: bool) -> int:
+    year, month, day = (int(part) for part in found.groups())
+    start = datetime(year, month, day, tzinfo=SITE_TIME)
+    return _milliseconds(start) + (24 * 3_600_000 - LAST_SECOND_MS if day_end else 0)
 
 
 def _date_time_ms(found: re.Match[str]) -> int:
@@ -235,10 +248,7 @@ def _date_time_ms(found: re.Match[str]) -> int:
             raise ValueError("offset out of range")
         offset = timedelta(hours=int(found[10]), minutes=int(found[11])) * (1 if found[9] == "+" else -1)
     at = datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset))
-    value = _milliseconds(at) + int((found[7] or "0").ljust(3, "0"))
-    if not EARLIEST_MS <= value <= LATEST_MS:
-        raise ValueError("before 1970 or after 9999")
-    return value
+    return _milliseconds(at) + int((found[7] or "0").ljust(3, "0"))
 
 
 def _milliseconds(at: datetime) -> int:

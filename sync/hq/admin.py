@@ -25,10 +25,11 @@ from sync.formats.authority import (
     Revoke,
     Scope,
     ScopeKind,
+    badge_id,
     read_written,
 )
 from sync.formats.errors import FormatError
-from sync.formats.record_fields import LAST_SECOND_MS, Identifier
+from sync.formats.record_fields import Identifier, end_ms
 from sync.hq.authority_log import AuthorityLog, current
 from sync.hq.enrolment import new_code
 from sync.hq.key_files import load_key, make_key, write_secret
@@ -158,7 +159,7 @@ def revoke(folder: Path, kind: str, identity: str, why: str) -> bool:
     except ValueError:
         kinds = ", ".join(known.value for known in Kind)
         raise Refusal(RefusalCode.OPERATION, f"kind {kind!r}: must be one of {kinds}") from None
-    return _add_one(folder, Revoke(known, _identity(identity), why))
+    return _add_one(folder, Revoke(known, _revoked_identity(known, identity), why))
 
 
 def knows(folder: Path, kind: str, identity: str) -> bool:
@@ -291,16 +292,24 @@ def _identity(text: str, longest: int = 64) -> str:
         raise Refusal(RefusalCode.OPERATION, f"{text[:40]!r}: {error}") from None
 
 
+def _revoked_identity(kind: Kind, text: str) -> str:
+    if kind is not Kind.BADGE:
+        return _identity(text, 128)
+    try:
+        return badge_id(text)
+    except FormatError as error:
+        raise Refusal(RefusalCode.OPERATION, f"{text[:40]!r}: {error}") from None
+
+
 def _add_one(folder: Path, operation: KnownOperation) -> bool:
     place = open_place(folder)
     store = place.store()
     try:
-        added = AuthorityLog(store, place.authority_origin, place.authority_key()).add([operation])
+        log = AuthorityLog(store, place.authority_origin, place.authority_key())
+        with store.writing() as transaction:
+            return log.add_surely(transaction, operation)
     finally:
         store.close()
-    if added.refused:
-        raise Refusal(RefusalCode.OPERATION, added.refused[0][1])
-    return added.new == 1
 
 
 def _claims(
@@ -316,7 +325,7 @@ def _claims(
     if worker not in record["workers"] and worker not in record["guardians"]:
         raise Refusal(RefusalCode.BADGE, f"worker {worker}: neither a worker nor a guardian of permit {permit}")
     not_before_s = max(now_ms - _CLOCK_SLACK_MS, record["start"]) // 1000
-    expires_s = min((record["end"] + LAST_SECOND_MS) // 1000, not_before_s + badge_token.WINDOW_S_MAX)
+    expires_s = min(end_ms(record["end"]) // 1000, not_before_s + badge_token.WINDOW_S_MAX)
     if expires_s <= max(not_before_s, now_ms // 1000):
         raise Refusal(RefusalCode.BADGE, f"permit {permit}: over since its end; it needs a new permit")
     return badge_token.BadgeClaims(

@@ -78,6 +78,13 @@ class AuthorityLog:
         self._sign(transaction, held)
         return Added(len(leaves), known, tuple(refused))
 
+    def add_surely(self, transaction: HqTransaction, operation: KnownOperation) -> bool:
+        """As ``add_within`` of one operation: whether it is new. Raises Refusal if it is refused."""
+        added = self.add_within(transaction, [operation])
+        if added.refused:
+            raise Refusal(RefusalCode.OPERATION, added.refused[0][1])
+        return added.new == 1
+
     def _take(self, transaction: HqTransaction, operation: KnownOperation, leaf: bytes, index: int) -> bool:
         leaf_hash = merkle.leaf_hash(leaf)
         if transaction.operation_index(leaf_hash) is not None:
@@ -92,7 +99,7 @@ class AuthorityLog:
                 revision, place = (held.revision, held.index) if held is not None else (0, None)
                 transaction.set_record(kind.value, identity, Record(revision, place, revoked=True), None)
             case Freeze(freeze_id, scope, by, why):
-                if any(freeze.freeze_id == freeze_id for freeze in transaction.freezes()):
+                if transaction.has_freeze(freeze_id):
                     raise Refusal(RefusalCode.OPERATION, f"fid {freeze_id}: used by another freeze; give a new one")
                 transaction.add_freeze(HeldFreeze(freeze_id, str(scope), by, why, released=False))
             case Release(freeze_ids, _):

@@ -20,7 +20,9 @@ from sync.hq.store import Enrolment, HqStore, LogRole
 CODE_LIFE_MS = 7 * 24 * 3_600_000
 """A code lapses after seven days."""
 
-_GATEWAY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_GATEWAY = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+"""As the gateway's own configuration has it."""
+
 _FIELDS = {"v", "secret", "site", "vkey"}
 
 
@@ -36,7 +38,9 @@ class EnrolmentRequest:
 def new_code(store: HqStore, place: Place, gateway: str, epoch: int, now_ms: int) -> EnrolmentCode:
     """A code for one gateway and epoch. Raises Refusal if that origin is enrolled already."""
     if not _GATEWAY.fullmatch(gateway) or not 1 <= epoch <= 9_999:
-        raise Refusal(RefusalCode.SETTING, "gateway: lower-case letters, digits, '-', at most 63; epoch: 1 to 9999")
+        raise Refusal(
+            RefusalCode.SETTING, "gateway: 1 to 32 of a-z 0-9 - _, the first a letter or digit; epoch: 1 to 9999"
+        )
     origin = place.gateway_origin(gateway, epoch)
     code = EnrolmentCode(secrets.token_bytes(16), place.certificates.fingerprint())
     with store.writing() as transaction:
@@ -79,7 +83,7 @@ def enrol(
             used = Enrolment(enrolment.gateway, enrolment.origin, enrolment.expires_ms, vkey)
             transaction.set_enrolment(secret_hash(request.secret), used)
             record = {"origin": enrolment.origin, "vkey": vkey}
-            authority.add_within(transaction, [Put(Kind.GATEWAY, enrolment.origin, 1, record)])
+            authority.add_surely(transaction, Put(Kind.GATEWAY, enrolment.origin, 1, record))
         transaction.set_token(token_hash(token), enrolment.origin)
     return {
         "v": 1,

@@ -202,6 +202,10 @@ class SqliteTransaction:
         )
         return [HeldFreeze(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 
+    def has_freeze(self, freeze_id: str) -> bool:
+        """See ``HqTransaction.has_freeze``."""
+        return self._one("SELECT 1 FROM freeze WHERE fid = ? AND scope IS NOT NULL", freeze_id) is not None
+
     def add_freeze(self, freeze: HeldFreeze) -> None:
         """See ``HqTransaction.add_freeze``."""
         self._connection.execute(

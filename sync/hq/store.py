@@ -133,6 +133,10 @@ class HqTransaction(Protocol):
         """Every freeze, by id."""
         ...
 
+    def has_freeze(self, freeze_id: str) -> bool:
+        """Whether a freeze has this id, released or not."""
+        ...
+
     def add_freeze(self, freeze: HeldFreeze) -> None:
         """Remember a freeze; a release that came first keeps it released."""
         ...

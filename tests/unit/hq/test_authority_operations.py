@@ -21,7 +21,7 @@ from sync.formats.authority import (
     schema,
 )
 from sync.formats.errors import FormatError
-from sync.formats.record_fields import instant_ms
+from sync.formats.record_fields import end_ms, instant_ms
 
 PERMIT: dict[str, Any] = {
     "id": "PTW-1",
@@ -213,3 +213,43 @@ def test_the_schema_names_every_kind_and_operation() -> None:
     }
     assert {item["properties"]["op"]["const"] for item in described} == {"put", "revoke", "freeze", "release"}
     assert all(item["additionalProperties"] is False for item in described)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("2026-11-27T00:00:00.123456Z", 123),
+        ("2026-11-27T00:00:00.9999999999Z", 999),
+        ("2026-11-27T00:00:00.5Z", 500),
+        ("2026-11-27T08:00:00.000001+08:00", 0),
+    ],
+)
+def test_parts_of_a_second_may_have_any_number_of_digits(text: str, wanted: int) -> None:
+    assert instant_ms(text, "", False) == instant_ms("2026-11-27T00:00:00Z", "", False) + wanted
+
+
+@pytest.mark.parametrize("text", ["1970-01-01", "0001-01-01", "９９９９-01-01", "2026-11-27T0０:00:00Z"])
+def test_an_instant_that_the_log_cannot_hold_is_refused(text: str) -> None:
+    for day_end in (False, True):
+        if (text, day_end) != ("1970-01-01", True):
+            with pytest.raises(FormatError):
+                instant_ms(text, "", day_end)
+
+
+def test_the_end_is_the_second_after_the_last_valid_one_whatever_its_milliseconds() -> None:
+    last = instant_ms("2026-11-27T23:59:59+08:00", "", False)
+    midnight = instant_ms("2026-11-28T00:00:00+08:00", "", False)
+    assert [end_ms(last + part) for part in (0, 1, 999)] == [midnight] * 3
+    assert end_ms(instant_ms("2026-11-27", "", True)) == midnight
+
+
+def test_an_operation_that_no_gateway_could_read_has_no_bytes() -> None:
+    for bad in (
+        Put(Kind.WORKER, "w" * 65, 1, {"name": "Li"}),
+        Put(Kind.WORKER, "w1", 1, {"name": "Li", "colour": "red"}),
+        Freeze("f1", Scope(ScopeKind.SITE, "s014"), "hq", "x" * 257),
+        Release((), "hq"),
+    ):
+        with pytest.raises(FormatError):
+            encode_operation(bad)
+    assert encode_operation(Put(Kind.GATEWAY, "o" * 105, 1, {"origin": "o" * 105, "vkey": "v"}))

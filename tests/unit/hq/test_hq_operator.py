@@ -6,11 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync.formats import badge_token, checkpoint, cosignature
-from sync.formats.authority import Freeze, Kind, Put, Release, Revoke, parse_operation
+from sync.formats import badge_token, checkpoint, cosignature, note
+from sync.formats.authority import (
+    Freeze,
+    Kind,
+    Put,
+    Release,
+    Revoke,
+    Scope,
+    ScopeKind,
+    Unknown,
+    parse_operation,
+)
+from sync.formats.enrolment_code import parse_code
 from sync.hq import admin
-from sync.hq.authority_log import FRESH_S, HeadServer
+from sync.hq.authority_log import FRESH_S, AuthorityLog, HeadServer
+from sync.hq.enrolment import EnrolmentRequest, enrol
 from sync.hq.place import Place, open_place
 from sync.hq.refusals import Refusal, RefusalCode
 
@@ -233,3 +246,73 @@ def test_a_folder_without_an_hq_is_named(tmp_path: Path) -> None:
         open_place(tmp_path)
     assert Place(tmp_path, "s", "o").authority_origin == "o/hq/authority/s/1"
     assert Revoke(Kind.BADGE, "00", "x").kind is Kind.BADGE
+
+
+BAD_WORDS = ["x" * 257, "two\nlines"]
+
+
+@pytest.mark.parametrize("why", BAD_WORDS)
+def test_words_that_no_gateway_could_read_are_refused_and_freeze_nothing(folder: Path, why: str) -> None:
+    before = operations(folder)
+    with pytest.raises(Refusal, match=r"freeze\.why: must be printable text of at most 256"):
+        admin.freeze(folder, "permit", "P1", "boss", why)
+    with pytest.raises(Refusal, match=r"revoke\.why"):
+        admin.revoke(folder, "cert", "c1", why)
+    with pytest.raises(Refusal):
+        admin.release(folder, [f"f{number}" for number in range(65)], "boss")
+    assert operations(folder) == before
+    assert admin.freezes(folder) == []
+
+
+def test_whatever_hq_takes_every_gateway_can_read(folder: Path) -> None:
+    """An entry that a gateway cannot read is a freeze there, of the whole site if need be."""
+    dates = ("1970-01-01", "0226-11-27", "1969-12-31T23:59:59Z", "９９９９-01-01")
+    certificate = {"worker": "w1", "trade": "t", "status": "valid"}
+    lines = [permit(f"P{number}", number + 1, start=date) for number, date in enumerate(dates)]
+    lines += [
+        line(op="put", k="cert", id="c1", rev=1, rec={**certificate, "issued": date, "ends": "2099-01-01"})
+        for date in dates
+    ]
+    assert len(imported(folder, *lines).refused) == len(lines)
+    assert not [each for each in operations(folder) if isinstance(each, Unknown)]
+
+
+def test_a_badge_is_revoked_by_the_id_that_gateways_know(folder: Path) -> None:
+    assert admin.revoke(folder, "badge", "00:11:22:33:AA:BB:CC:DD", "lost")
+    assert operations(folder)[-1] == Revoke(Kind.BADGE, "00112233aabbccdd", "lost")
+    for bad in ("lost-one", "00112233aabbcc", "00112233aabbccdd00"):
+        with pytest.raises(Refusal, match="badge: must be"):
+            admin.revoke(folder, "badge", bad, "lost")
+    report = imported(folder, line(op="revoke", k="badge", id="00112233AABBCCDD", why="lost"))
+    assert "revoke.id: must be lower-case hexadecimal" in report.refused[0]
+
+
+def test_ten_thousand_freezes_go_in_as_fast_as_other_lines(folder: Path) -> None:
+    asked: list[str] = []
+    freezes = [Freeze(f"f{number}", Scope(ScopeKind.PERMIT, "P1"), "hq", "") for number in range(200)]
+    place = open_place(folder)
+    store = place.store()
+    log = AuthorityLog(store, place.authority_origin, place.authority_key())
+    with store.writing() as transaction:
+        transaction._connection.set_trace_callback(asked.append)
+        added = log.add_within(transaction, freezes)
+        transaction._connection.set_trace_callback(None)
+    store.close()
+    assert added.new == 200
+    assert not [each for each in asked if "ORDER BY fid" in each], "all freezes read for each one"
+    assert added.refused == ()
+
+
+def test_an_origin_of_any_allowed_length_is_announced(tmp_path: Path) -> None:
+    organisation = "permits.shanghai-petrochemical.example.com"
+    folder = tmp_path / "hq"
+    code = parse_code(admin.init(folder, ("s014", organisation), "refinery_north-gate-02", [], NOW_MS).code)
+    place = open_place(folder)
+    key = note.SigningKey(place.gateway_origin("refinery_north-gate-02", 1), Ed25519PrivateKey.generate())
+    assert len(key.name) > 64
+    store = place.store()
+    authority = AuthorityLog(store, place.authority_origin, place.authority_key())
+    enrol(store, place, authority, EnrolmentRequest(code.secret, "s014", key.verifier()), NOW_MS)
+    store.close()
+    (announced,) = [each for each in operations(folder) if isinstance(each, Put) and each.kind is Kind.GATEWAY]
+    assert announced.id == key.name
