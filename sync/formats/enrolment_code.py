@@ -42,6 +42,14 @@ def secret_hash(secret: bytes) -> bytes:
     return sha256(b"permitgate-enrolment/1\n" + secret).digest()
 
 
+def proof_text(secret: bytes, site: str) -> str:
+    """What the key of the gateway's log signs, as a note, to show that the key is its own.
+
+    Whoever saw the code and knows the public key cannot ask again in the gateway's name. It is no checkpoint.
+    """
+    return f"permitgate-enrolment-proof/1\n{site}\n{secret_hash(secret).hex()}\n"
+
+
 def fingerprint(certificate_der: bytes) -> bytes:
     """The first 16 bytes of the SHA-256 of a certificate in DER."""
     return sha256(certificate_der).digest()[:FINGERPRINT_BYTES]

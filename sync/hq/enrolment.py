@@ -10,7 +10,7 @@ import orjson
 
 from sync.formats import note
 from sync.formats.authority import Kind, Put
-from sync.formats.enrolment_code import EnrolmentCode, secret_hash
+from sync.formats.enrolment_code import EnrolmentCode, proof_text, secret_hash
 from sync.formats.errors import FormatError
 from sync.hq.authority_log import AuthorityLog
 from sync.hq.place import Place
@@ -23,16 +23,17 @@ CODE_LIFE_MS = 7 * 24 * 3_600_000
 _GATEWAY = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """As the gateway's own configuration has it."""
 
-_FIELDS = {"v", "secret", "site", "vkey"}
+_FIELDS = {"v", "secret", "site", "vkey", "proof"}
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRequest:
-    """What a gateway sends: the code's secret, its site, and the public key of its log."""
+    """What a gateway sends: the code's secret, its site, the public key of its log, and a note signed by that key."""
 
     secret: bytes
     site: str
     vkey: note.VerifierKey
+    proof: str
 
 
 def new_code(store: HqStore, place: Place, gateway: str, epoch: int, now_ms: int) -> EnrolmentCode:
@@ -57,19 +58,19 @@ def parse_enrolment(body: bytes) -> EnrolmentRequest:
     try:
         value = orjson.loads(body)
         if not isinstance(value, dict) or set(value) != _FIELDS or value["v"] != 1:
-            raise FormatError("must hold exactly v = 1, secret, site, vkey", "body")
+            raise FormatError("must hold exactly v = 1, secret, site, vkey, proof", "body")
         secret = bytes.fromhex(value["secret"])
         vkey = note.VerifierKey.parse(value["vkey"])
     except (orjson.JSONDecodeError, ValueError, TypeError, AttributeError) as error:
         text = str(error) if isinstance(error, FormatError) else "body: not an enrolment request"
         raise Refusal(RefusalCode.MALFORMED, text) from None
-    return EnrolmentRequest(secret, str(value["site"]), vkey)
+    return EnrolmentRequest(secret, str(value["site"]), vkey, str(value["proof"]))
 
 
 def enrol(
     store: HqStore, place: Place, authority: AuthorityLog, request: EnrolmentRequest, now_ms: int
 ) -> dict[str, Any]:
-    """Take a gateway in and tell it all that it must know. The same code with the same key may be sent again.
+    """Take a gateway in and tell it all that it must know. The owner of the same key may send the same code again.
 
     Raises Refusal (code) for an unknown, used or lapsed code, or a key that is not named as its log.
     """
@@ -77,13 +78,18 @@ def enrol(
     with store.writing() as transaction:
         enrolment = transaction.enrolment(secret_hash(request.secret))
         enrolment = _checked(enrolment, place, request, now_ms)
-        if enrolment.used_vkey is None:
-            vkey = str(request.vkey)
+        vkey = str(request.vkey)
+        log = transaction.log(enrolment.origin)
+        if log is None:
             transaction.add_log(enrolment.origin, LogRole.GATEWAY, vkey)
-            used = Enrolment(enrolment.gateway, enrolment.origin, enrolment.expires_ms, vkey)
-            transaction.set_enrolment(secret_hash(request.secret), used)
             record = {"origin": enrolment.origin, "vkey": vkey}
             authority.add_surely(transaction, Put(Kind.GATEWAY, enrolment.origin, 1, record))
+        elif log.vkey != vkey:
+            raise Refusal(
+                RefusalCode.CODE, f"{enrolment.origin}: enrolled already by another key; it needs a new epoch"
+            )
+        used = Enrolment(enrolment.gateway, enrolment.origin, enrolment.expires_ms, vkey)
+        transaction.set_enrolment(secret_hash(request.secret), used)
         transaction.set_token(token_hash(token), enrolment.origin)
     return {
         "v": 1,
@@ -117,4 +123,15 @@ def _checked(enrolment: Enrolment | None, place: Place, request: EnrolmentReques
     if request.vkey.name != enrolment.origin or request.vkey.algorithm != note.ALGORITHM_ED25519:
         text = f"log key {request.vkey.name}: the code is for {enrolment.origin}; correct [gateway] id or epoch"
         raise Refusal(RefusalCode.CODE, text)
+    _check_proof(request)
     return enrolment
+
+
+def _check_proof(request: EnrolmentRequest) -> None:
+    """The public key is no secret: only the signature shows that the gateway itself is asking, perhaps again."""
+    try:
+        text = note.open_note(request.proof, [request.vkey]).text
+    except FormatError:
+        text = ""
+    if text != proof_text(request.secret, request.site):
+        raise Refusal(RefusalCode.CODE, "enrolment: not signed by the log key that it names")

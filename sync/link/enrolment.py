@@ -15,8 +15,8 @@ import orjson
 
 from edge.ports.devices import MonotonicClock
 from edge.ports.errors import LinkError, RefusedError
-from sync.formats.enrolment_code import EnrolmentCode, fingerprint
-from sync.formats.note import VerifierKey
+from sync.formats.enrolment_code import EnrolmentCode, fingerprint, proof_text
+from sync.formats.note import SigningKey, VerifierKey, sign
 from sync.link.https import CONNECT_TIMEOUT_S, Exchange, checked_url
 from sync.link.trusted_root import pinned_keys
 
@@ -68,11 +68,17 @@ def fetch_authority(url: str, code: EnrolmentCode) -> bytes:
 
 
 def request_enrolment(
-    url: str, ca_path: Path, code: EnrolmentCode, names: tuple[str, VerifierKey], clock: MonotonicClock
+    url: str, ca_path: Path, code: EnrolmentCode, names: tuple[str, SigningKey], clock: MonotonicClock
 ) -> Enrolled:
-    """Show the code and our log key; ``names`` is (site, verifier key of the log). Raises LinkError or RefusedError."""
-    site, vkey = names
-    body = orjson.dumps({"v": 1, "secret": code.secret.hex(), "site": site, "vkey": str(vkey)})
+    """Show the code and our log key, and that it is ours; ``names`` is (site, key of the log).
+
+    Raises LinkError or RefusedError.
+    """
+    site, key = names
+    vkey = key.verifier()
+    proof = sign(proof_text(code.secret, site), key)
+    asked = {"v": 1, "secret": code.secret.hex(), "site": site, "vkey": str(vkey), "proof": proof}
+    body = orjson.dumps(asked)
     exchange = Exchange(ca_path, clock)
     try:
         answer = exchange.call("POST", f"{checked_url(url)}/v1/enrol", body, size_max=_ANSWER_BYTES_MAX)

@@ -160,7 +160,16 @@ class StrangersLog:
         """A signed note over so many entries."""
         count = len(self.entries) if size is None else size
         found = root or tree_hash([leaf_hash(each) for each in self.entries[:count]])
-        text = f"{self.origin}\n{count}\n{base64.b64encode(found).decode()}\n"
+        return self.note(f"{self.origin}\n{count}\n{base64.b64encode(found).decode()}\n", key)
+
+    def enrolment(self, secret: bytes, site: str) -> dict[str, object]:
+        """The body of an enrolment: the code's secret, and that the log's key is ours."""
+        named = sha256(b"permitgate-enrolment/1\n" + secret).hexdigest()
+        proof = self.note(f"permitgate-enrolment-proof/1\n{site}\n{named}\n")
+        return {"v": 1, "secret": secret.hex(), "site": site, "vkey": str(self.key), "proof": proof}
+
+    def note(self, text: str, key: Ed25519PrivateKey | None = None) -> str:
+        """The text with the log's signature, or with one by another key in its name."""
         signature = (key or self._private).sign(text.encode())
         signed = base64.b64encode(self.key.identity + signature).decode()
         return f"{text}\n\u2014 {self.origin} {signed}\n"

@@ -101,8 +101,7 @@ def gateway_of(hq: Hq, name: str) -> tuple[Client, StrangersLog, Key]:
     names = ("--site", SITE, "--organisation", ORGANISATION, "--gateway", name)
     code = json.loads(command("hq", "init", "--dir", hq.folder, *names, "--json").stdout)["code"]
     client, log = Client(hq, code), StrangersLog(f"{ORGANISATION}/gw/{name}/1")
-    asked = {"v": 1, "secret": client.secret.hex(), "site": SITE, "vkey": str(log.key)}
-    status, body = client.call("POST", "/v1/enrol", json.dumps(asked).encode())
+    status, body = client.call("POST", "/v1/enrol", json.dumps(log.enrolment(client.secret, SITE)).encode())
     assert status == 200, body
     answer = json.loads(body)
     client.token = answer["link_token"]
@@ -195,15 +194,19 @@ def test_a_code_is_good_once_and_only_for_its_own_gateway(hq: Hq) -> None:
     code = json.loads(command("hq", "init", "--dir", hq.folder, *names, "--json").stdout)["code"]
     client = Client(hq, code)
 
-    def enrol(origin: str, site: str = SITE) -> tuple[int, str]:
-        asked = {"v": 1, "secret": client.secret.hex(), "site": site, "vkey": str(StrangersLog(origin).key)}
+    def enrol(origin: str, site: str = SITE, **fields: object) -> tuple[int, str]:
+        asked = {**StrangersLog(origin).enrolment(client.secret, site), **fields}
         status, body = client.call("POST", "/v1/enrol", json.dumps(asked).encode())
         return status, json.loads(body).get("text", "")
 
     origin = f"{ORGANISATION}/gw/stranger-4/1"
     assert enrol(f"{ORGANISATION}/gw/stranger-9/1")[0] == 403
     assert enrol(origin, "s999")[0] == 403
-    assert enrol(origin)[0] == 200
+    genuine = StrangersLog(origin)
+    assert enrol(origin, **genuine.enrolment(client.secret, SITE))[0] == 200
     status, text = enrol(origin)
     assert status == 403
     assert "used" in text
+    status, text = enrol(origin, vkey=str(genuine.key))
+    assert status == 403, "whoever saw the code and knows the public key"
+    assert "not signed" in text

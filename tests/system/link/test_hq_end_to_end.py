@@ -307,7 +307,7 @@ def test_bad_requests_get_a_named_answer(hq: Hq) -> None:
 
 
 def test_a_guessed_code_is_slowed(hq: Hq) -> None:
-    guess = json.dumps({"v": 1, "secret": "00" * 16, "site": "s014", "vkey": _A_KEY}).encode()
+    guess = json.dumps({"v": 1, "secret": "00" * 16, "site": "s014", "vkey": _A_KEY, "proof": ""}).encode()
     statuses = [call(hq, "/v1/enrol", guess)[0] for _ in range(12)]
     assert statuses[:10] == [403] * 10
     assert 429 in statuses

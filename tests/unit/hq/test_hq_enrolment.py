@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge.ports.errors import RefusedError
 from sync.formats import note
 from sync.formats.authority import Kind, Put
-from sync.formats.enrolment_code import EnrolmentCode, parse_code
+from sync.formats.enrolment_code import EnrolmentCode, parse_code, proof_text
 from sync.formats.errors import FormatError
 from sync.hq import admin
 from sync.hq.authority_log import AuthorityLog, current
@@ -37,7 +37,8 @@ class Hq:
 
     def enrol(self, key: note.SigningKey = KEY, *, site: str = "s014", now_ms: int = NOW_MS) -> dict[str, Any]:
         authority = AuthorityLog(self.store, self.place.authority_origin, self.place.authority_key())
-        request = EnrolmentRequest(self.code.secret, site, key.verifier())
+        proof = note.sign(proof_text(self.code.secret, site), key)
+        request = EnrolmentRequest(self.code.secret, site, key.verifier(), proof)
         return enrol(self.store, self.place, authority, request, now_ms)
 
 
@@ -89,6 +90,35 @@ def test_the_same_key_may_ask_again_and_another_may_not(hq: Hq) -> None:
         assert transaction.token_owner(token_hash(first["link_token"])) is None
     with pytest.raises(Refusal, match="used already"):
         hq.enrol(note.SigningKey(ORIGIN, Ed25519PrivateKey.generate()))
+
+
+def test_who_knows_code_and_public_key_gets_nothing_and_takes_nothing(hq: Hq) -> None:
+    token = hq.enrol()["link_token"]
+    stranger = note.SigningKey(ORIGIN, Ed25519PrivateKey.generate())
+    authority = AuthorityLog(hq.store, hq.place.authority_origin, hq.place.authority_key())
+    for proof in (
+        "",
+        note.sign(proof_text(hq.code.secret, "s014"), stranger),
+        note.sign(proof_text(bytes(16), "s014"), KEY),
+        note.sign(proof_text(hq.code.secret, "s015"), KEY),
+        note.sign(f"{ORIGIN}\n0\n{'A' * 43}=\n", KEY),
+    ):
+        request = EnrolmentRequest(hq.code.secret, "s014", KEY.verifier(), proof)
+        with pytest.raises(Refusal, match="not signed by the log key") as caught:
+            enrol(hq.store, hq.place, authority, request, NOW_MS)
+        assert caught.value.code is RefusalCode.CODE
+    with hq.store.reading() as transaction:
+        assert transaction.token_owner(token_hash(token)) == ORIGIN
+
+
+def test_of_two_codes_for_one_gateway_the_second_serves_the_same_key_only(hq: Hq) -> None:
+    second = admin.init(hq.place.folder, ("s014", "pg.example.org"), "gw1", [], NOW_MS).code
+    hq.enrol()
+    hq.code = parse_code(second)
+    with pytest.raises(Refusal, match="enrolled already by another key") as caught:
+        hq.enrol(note.SigningKey(ORIGIN, Ed25519PrivateKey.generate()))
+    assert caught.value.code is RefusalCode.CODE
+    assert hq.enrol()["origin"] == ORIGIN
 
 
 def test_a_lapsed_code_a_wrong_site_and_a_wrong_name_are_refused(hq: Hq) -> None:

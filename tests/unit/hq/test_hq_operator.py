@@ -20,7 +20,7 @@ from sync.formats.authority import (
     Unknown,
     parse_operation,
 )
-from sync.formats.enrolment_code import parse_code
+from sync.formats.enrolment_code import parse_code, proof_text
 from sync.hq import admin
 from sync.hq.authority_log import FRESH_S, AuthorityLog, HeadServer
 from sync.hq.enrolment import EnrolmentRequest, enrol
@@ -312,7 +312,8 @@ def test_an_origin_of_any_allowed_length_is_announced(tmp_path: Path) -> None:
     assert len(key.name) > 64
     store = place.store()
     authority = AuthorityLog(store, place.authority_origin, place.authority_key())
-    enrol(store, place, authority, EnrolmentRequest(code.secret, "s014", key.verifier()), NOW_MS)
+    proof = note.sign(proof_text(code.secret, "s014"), key)
+    enrol(store, place, authority, EnrolmentRequest(code.secret, "s014", key.verifier(), proof), NOW_MS)
     store.close()
     (announced,) = [each for each in operations(folder) if isinstance(each, Put) and each.kind is Kind.GATEWAY]
     assert announced.id == key.name
