@@ -91,10 +91,12 @@ def contradicts(held: Anchor, offered: Anchor, drift_ppm: int) -> bool:
 
 
 def better(held: Anchor | None, offered: Anchor, drift_ppm: int) -> bool:
-    """Whether ``offered`` should replace ``held``: a higher source, or the same source with less doubt by now."""
+    """Whether ``offered`` should replace ``held``: a higher source, or the same with less doubt or another opinion."""
     if held is None or held.boot_id != offered.boot_id:
         return True
     if _RANK[offered.source] != _RANK[held.source]:
         return _RANK[offered.source] > _RANK[held.source]
+    if contradicts(held, offered, drift_ppm):
+        return True
     elapsed_ms = max(0, offered.boottime_ms - held.boottime_ms)
     return offered.uncertainty_ms <= held.uncertainty_ms + elapsed_ms * drift_ppm // 1_000_000

@@ -57,8 +57,9 @@ def test_the_true_time_is_inside_the_interval_while_the_drift_bound_holds(elapse
     assert got.lo_ms <= true_ms <= got.hi_ms
 
 
-def _anchor(source=ClockSource.NTP, uncertainty_ms=20, boot_id="boot-1", boottime_ms=50_000):
-    return Anchor(source, 1_000_000_000, uncertainty_ms, boot_id, boottime_ms)
+def _anchor(source=ClockSource.NTP, uncertainty_ms=20, boot_id="boot-1", boottime_ms=50_000, off_ms=0):
+    """An anchor of the same clock at any moment, ``off_ms`` beside it."""
+    return Anchor(source, 1_000_000_000 + boottime_ms - 50_000 + off_ms, uncertainty_ms, boot_id, boottime_ms)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,10 @@ def _anchor(source=ClockSource.NTP, uncertainty_ms=20, boot_id="boot-1", boottim
         (_anchor(uncertainty_ms=21), False),
         (_anchor(uncertainty_ms=21, boottime_ms=60_000), True),
         (_anchor(ClockSource.ESTIMATE, 99_999, boot_id="boot-2"), True),
+        (_anchor(uncertainty_ms=21, off_ms=41), False),
+        (_anchor(uncertainty_ms=21, off_ms=42), True),
+        (_anchor(uncertainty_ms=21, off_ms=-42), True),
+        (_anchor(ClockSource.RTC, 21, off_ms=-9_999), False),
     ],
 )
 def test_a_better_anchor_is_of_a_higher_source_or_less_doubt_by_now(offered, taken):
@@ -91,8 +96,10 @@ def test_an_anchor_is_recorded_when_it_matters_and_not_each_second():
     assert offer(uncertainty_ms=11) == []
     assert offer(uncertainty_ms=10) == ["clock.anchored"]
     assert offer(source=ClockSource.HQ) == ["clock.anchored"]
+    assert offer(source=ClockSource.HQ, off_ms=60_000) == ["clock.anchored"], "HQ's clock was set right"
+    assert offer(source=ClockSource.HQ, off_ms=60_000) == []
     bench.wait(hour_ms)
-    assert offer(source=ClockSource.HQ) == ["clock.anchored"]
+    assert offer(source=ClockSource.HQ, off_ms=60_000) == ["clock.anchored"]
 
 
 @pytest.mark.parametrize("source", [ClockSource.NTP, ClockSource.HQ])

@@ -32,8 +32,8 @@ class Machine:
         return Timekeeper(clocks, 100, floor_ms, self.kept.append)
 
 
-def anchored(state: State, boot_id: str) -> State:
-    anchor = Anchor(ClockSource.HQ, UtcMs(NOON_MS), 20, boot_id, MonotonicMs(10_000))
+def anchored(state: State, boot_id: str, utc_ms: int = NOON_MS) -> State:
+    anchor = Anchor(ClockSource.HQ, UtcMs(utc_ms), 20, boot_id, MonotonicMs(10_000))
     return replace(state, durable=replace(state.durable, anchor=anchor))
 
 
@@ -59,6 +59,20 @@ def test_an_anchor_of_this_boot_counts_and_one_of_another_does_not() -> None:
     assert clock.hi_ms is not None
     assert clock.lo_ms <= NOON_MS + 1_000 <= clock.hi_ms
     assert timekeeper.now(anchored(State(SITE), "other")).clock.hi_ms is None
+
+
+def test_a_source_that_goes_back_by_less_than_a_minute_revives_nothing() -> None:
+    machine = Machine()
+    timekeeper = machine.timekeeper()
+    timekeeper.tick(anchored(State(SITE), "boot"))
+    ended_ms = timekeeper.now(anchored(State(SITE), "boot", NOON_MS + 45_000)).clock.lo_ms
+    machine.monotonic += 1_000
+    back = timekeeper.now(anchored(State(SITE), "boot")).clock
+    assert (back.lo_ms, back.hi_ms) == (ended_ms, None), "neither trusted nor earlier"
+    machine.monotonic += 45_000
+    caught_up = timekeeper.now(anchored(State(SITE), "boot")).clock
+    assert caught_up.hi_ms is not None
+    assert caught_up.lo_ms >= ended_ms
 
 
 def test_a_step_of_the_wall_clock_is_told_once_and_changes_no_decision() -> None:
