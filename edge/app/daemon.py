@@ -288,6 +288,8 @@ class Daemon:
         if known is not None:
             self._stores.load_issuers()
             self.inbox.post(known)
+        else:
+            self.link.read_again()
         self._spawn("controller", self.loop.run)
         self.actuators.tick(system_clock.monotonic_ms())
         self.outputs.renew()

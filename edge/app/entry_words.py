@@ -36,6 +36,7 @@ KINDS: Mapping[str, Words] = {
     "guardian.present": Words("监护人到位", "a guardian is present"),
     "hold.frozen": Words("已冻结", "a freeze was made here"),
     "hq.refused": Words("总部发来的数据被拒绝", "something from HQ was refused"),
+    "hq.rollback": Words("总部的记录比已确认的少，正在重发", "HQ holds less than it acknowledged: it is fed again"),
     "inbox.full": Words("控制器过载，部分输入被拒", "the controller was flooded, inputs were refused"),
     "integrity.checked": Words("日志完整性检查通过", "the journal was checked, all as written"),
     "integrity.failed": Words("日志完整性检查未通过", "the journal's check found something"),

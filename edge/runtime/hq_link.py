@@ -58,7 +58,9 @@ class HqLink:
         self.since_ms: int = clock()
         self.refused: str | None = None
         self.fresh_ms: int | None = None
-        self._whole_due = False
+        # The controller may lack what the cache holds: with the child's next news all of it is read.
+        self._behind = False
+        self._begun = False
         self.child = ChildProcess(
             "sync", list(_ARGV), clock, self._take, self._lost, silence_s=_SILENCE_S, on_started=self._begin
         )
@@ -79,9 +81,14 @@ class HqLink:
         """Talk to HQ now."""
         self.child.send({"k": "poke"})
 
+    def read_again(self) -> None:
+        """The cache could not be read, or was not there: read all of it as soon as the child has news."""
+        self._behind = True
+
     def _begin(self) -> None:
-        # What the one before applied and did not live to tell, nobody tells again.
-        self._whole_due = self._whole_due or self.child.restarts > 0
+        # A child that was lost may have applied what it could not tell any more.
+        self._behind = self._behind or self._begun
+        self._begun = True
         self.child.send({"k": "setup", **self._setup})
 
     def _lost(self, why: str) -> None:
@@ -96,18 +103,24 @@ class HqLink:
         self.why = why
 
     def _take(self, message: Message) -> None:
+        if self._behind and self._authority_path.exists():
+            self._behind = False
+            self._tell(None)
         match message:
             case {"k": "cosigned", "note": str(note)}:
                 self.refused = None
                 self._events.cosigned(note)
             case {"k": "applied"}:
                 named = message.get("permits")
-                self._applied([str(each) for each in named] if isinstance(named, list) else [])
+                self._tell([str(each) for each in named] if isinstance(named, list) else [])
             case {"k": "fresh"}:
-                self._applied([])
+                self._tell([])
             case {"k": "time", "utc_ms": int(utc), "uncertainty_ms": int(doubt), "boottime_ms": int(at)}:
                 anchor = Anchor(ClockSource.HQ, UtcMs(utc), doubt, self._boot_id, MonotonicMs(at))
                 self._events.post(ClockAnchored(anchor))
+            case {"k": "refused", "what": "hq_rollback", "why": str(why)}:
+                _log.error("hq_rollback", why=why)
+                self._events.post(Noticed("hq.rollback", "hq", why[:500]))
             case {"k": "refused", "what": str(what), "why": str(why)}:
                 self.refused = f"{what}: {why}"
                 _log.warning("hq_refused", what=what, why=why)
@@ -117,23 +130,19 @@ class HqLink:
             case _:
                 _log.warning("sync_message_unknown", kind=str(message.get("k"))[:32])
 
-    def _applied(self, permits: list[str]) -> None:
-        """Read what changed from the cache itself: the message only says where to look. None changed: HQ said so now.
-
-        After a word that was lost everything is read, so that the controller never works on for days without it.
-        """
+    def _tell(self, permits: list[str] | None) -> None:
+        """Read these permits (None: all) and every hold from the cache itself: the message only says where to look."""
         try:
             reader = AuthorityReader(self._authority_path)
             try:
-                applied = _read(reader, None if self._whole_due else permits)
+                applied = _read(reader, permits)
                 self._events.issuers_changed(reader)
             finally:
                 reader.close()
         except PermitgateError as error:
-            self._whole_due = True
             _log.error("authority_unreadable", error=str(error))
+            self._behind = True
             return
-        self._whole_due = False
         self.fresh_ms = applied.fresh_ms
         self._events.post(applied)
 

@@ -75,6 +75,18 @@ def test_a_damaged_cache_is_kept_and_fetched_again(gateway: Plant, page: int) ->
         assert "authority_damaged" in gateway.said()
 
 
+def test_a_cache_damaged_in_every_page_but_its_first_stops_no_start(gateway: Plant) -> None:
+    path = gateway.data / "authority.db"
+    for page in range(1, path.stat().st_size // 4_096):
+        damage(path, page)
+    gateway.hq.start()
+    gateway.start().wait_good()
+    assert kept(gateway, "authority.db")
+    assert gateway.admit()["decision"] == "granted"
+    assert "event=authority_absent" in gateway.said()
+    assert gateway.stop() == 0
+
+
 def test_a_cache_damaged_while_running_is_replaced_and_followed(gateway: Plant) -> None:
     gateway.hq.start()
     gateway.start().wait_good()
