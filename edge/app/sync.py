@@ -25,9 +25,9 @@ from edge.storage import checkpoint_file
 from edge.storage.authority import AuthorityWriter
 from edge.storage.journal_reader import JournalReader
 from sync.formats.errors import FormatError
-from sync.link.back_off import LinkBackOff
+from sync.link.back_off import Way
 from sync.link.clock_source import TimeAnswer, ask
-from sync.link.downlink import Downlink, PinnedKeys, Refreshed
+from sync.link.downlink import FROM_FUTURE, Downlink, PinnedKeys, Refreshed
 from sync.link.https import HqAddress, HttpsHq
 from sync.link.refusals import LinkRefused
 from sync.link.uplink import Uplink
@@ -99,42 +99,6 @@ def _freeze(freeze: Any) -> dict[str, str]:
     return {"fid": freeze.freeze, "scope": kind, "id": identity, "by": freeze.by, "why": freeze.why[:256]}
 
 
-class Way:
-    """One of the ways of the link: when it is due, how long it rests after a failure, what was said of it already."""
-
-    def __init__(self, chance: Callable[[], float]) -> None:
-        self._chance = chance
-        self._back_off = LinkBackOff()
-        self._told: set[str] = set()
-        self.due_ms = 0
-
-    def worked(self, due_ms: int) -> None:
-        """It worked; again at ``due_ms``. A refusal that comes after this is news again."""
-        self._back_off = LinkBackOff()
-        self._told.clear()
-        self.due_ms = due_ms
-
-    def failed(self, now_ms: int) -> None:
-        """It did not work; again after a growing while."""
-        self._back_off = self._back_off.failed()
-        self.due_ms = now_ms + int(self._back_off.wait_s(self._chance) * 1000)
-
-    @property
-    def resting(self) -> bool:
-        """Whether it failed last and has not worked since."""
-        return self._back_off.failures > 0
-
-    def poke(self) -> None:
-        """Somebody asks for it now."""
-        self.due_ms = 0
-
-    def is_news(self, what: str) -> bool:
-        """Whether this refusal was not told since the way last worked."""
-        news = what not in self._told
-        self._told.add(what)
-        return news
-
-
 class SyncChild:
     """The loop and what it holds. ``send`` hands a frame to the daemon."""
 
@@ -145,7 +109,9 @@ class SyncChild:
         enrolment = files.read_enrolment()
         self._mirror = enrolment.mirror
         self._hq = HttpsHq(
-            HqAddress(setup.url, enrolment.site, enrolment.origin, files.ca, files.read_link_token()), monotonic_ms
+            HqAddress(setup.url, enrolment.site, enrolment.origin, files.ca, files.read_link_token()),
+            monotonic_ms,
+            self._beat,
         )
         pepper = files.read_pepper()
         self._authority = self._open_authority(enrolment.authority_origin, enrolment.site, pepper)
@@ -154,7 +120,7 @@ class SyncChild:
         self._journal: JournalReader | None = None
         self._signed = self._read_signed()
         chance = random.random
-        self._up, self._down, self._time = Way(chance), Way(chance), Way(chance)
+        self._ways = self._up, self._down, self._time = Way(chance), Way(chance), Way(chance)
         self._heard: TimeAnswer | None = None
         self._link: bool | None = None
 
@@ -164,6 +130,10 @@ class SyncChild:
         self._authority.close()
         if self._journal is not None:
             self._journal.close()
+
+    def _beat(self) -> None:
+        """We work, if slowly: HQ may take a whole deadline for each of many calls, and a first delta is large."""
+        self._send({"k": "beat"})
 
     def take(self, message: Mapping[str, object]) -> None:
         """A frame of the daemon's."""
@@ -176,7 +146,7 @@ class SyncChild:
                 if not self._up.resting:
                     self._up.poke()
             case {"k": "poke"}:
-                for way in (self._up, self._down, self._time):
+                for way in self._ways:
                     way.poke()
 
     def turn(self) -> bool:
@@ -201,6 +171,7 @@ class SyncChild:
         try:
             more = work()
         except LinkError as error:
+            way.cut = True
             self._say_link(False, str(error))
             way.failed(monotonic_ms())
             return False
@@ -208,6 +179,8 @@ class SyncChild:
             raise
         except (PermitgateError, FormatError) as error:
             self._say_refused(way, error)
+            if isinstance(error, LinkRefused):
+                self._reached(way)
             if way is self._down:
                 # HQ answers, so the next good head is taken at the next poll.
                 way.due_ms = monotonic_ms() + self._setup.poll_ms
@@ -222,6 +195,16 @@ class SyncChild:
         if way.is_news(what):
             self._send({"k": "refused", "what": what, "why": why[:500]})
 
+    def _reached(self, way: Way) -> None:
+        """HQ answered on this way. The link is up when no way is cut; who is cut need not rest any longer."""
+        if way.cut:
+            way.cut = False
+            for other in self._ways:
+                if other.cut:
+                    other.poke()
+        if not any(each.cut for each in self._ways):
+            self._say_link(True, "")
+
     def _say_link(self, up: bool, why: str) -> None:
         if up is not self._link:
             self._link = up
@@ -229,7 +212,7 @@ class SyncChild:
 
     def _ask_time(self) -> bool:
         answer = ask(self._hq, self._mirror, secrets.token_hex(16), monotonic_ms)
-        self._say_link(True, "")
+        self._reached(self._time)
         now_ms = monotonic_ms()
         if answer is None:
             self._time.failed(now_ms)
@@ -249,8 +232,15 @@ class SyncChild:
     def _poll(self) -> bool:
         began_ms = monotonic_ms()
         heard = self._heard
-        polled = self._downlink.poll(None if heard is None else heard.latest_ms(began_ms, self._setup.drift_ppm))
-        self._say_link(True, "")
+        latest_ms = utc_ms() if heard is None else heard.latest_ms(began_ms, self._setup.drift_ppm)
+        try:
+            polled = self._downlink.poll(latest_ms)
+        except LinkRefused as refused:
+            if refused.what == FROM_FUTURE and not self._time.resting:
+                # Perhaps HQ's clock was set right: its time is worth asking before the next head.
+                self._time.poke()
+            raise
+        self._reached(self._down)
         self._down.worked(began_ms + self._setup.poll_ms)
         match polled:
             case Applied():
@@ -277,7 +267,7 @@ class SyncChild:
             self._up.due_ms = began_ms + self._setup.poll_ms
             return False
         turn = uplink.turn(began_ms)
-        self._say_link(True, "")
+        self._reached(self._up)
         if turn.hq_rolled_back and self._up.is_news("hq_rollback"):
             acked = uplink.state.acked
             self._send({"k": "refused", "what": "hq_rollback", "why": f"HQ holds less than the {acked} it cosigned"})
@@ -315,11 +305,11 @@ class SyncChild:
     def _open_authority(self, origin: str, site: str, pepper: bytes) -> AuthorityWriter:
         path = self._setup.data_dir / "authority.db"
         try:
-            return AuthorityWriter.open(path, origin, site, pepper, utc_ms())
+            return AuthorityWriter.open(path, origin, site, pepper, utc_ms(), on_progress=self._beat)
         except DamagedError as error:
             # The damaged file was kept under another name; HQ's word is fetched again from its beginning.
             self._send({"k": "refused", "what": "authority_damaged", "why": str(error)[:500]})
-            return AuthorityWriter.open(path, origin, site, pepper, utc_ms())
+            return AuthorityWriter.open(path, origin, site, pepper, utc_ms(), on_progress=self._beat)
 
 
 def _word(error: Exception) -> str:

@@ -5,7 +5,7 @@ in, so a crash leaves the old state or the new one.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType
 
@@ -59,8 +59,10 @@ class AuthorityWriter:
         *,
         migrate: Migrate = migrate_in_child,
         check_bytes_max: int = QUICK_CHECK_MAX_BYTES,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> "AuthorityWriter":
-        """Open or create the cache of the authority log ``origin``. ``now_ms`` dates the name of a damaged file.
+        """Open or create the cache of the authority log ``origin``. ``now_ms`` dates the name of a damaged file;
+        ``on_progress`` is called now and then while a large delta is applied.
 
         Raises DamagedError naming where the damaged file was kept (the next open starts empty and HQ fills it again),
         NewerDatabaseError, OwnedError, UnusableError for another origin, StoreError.
@@ -68,7 +70,7 @@ class AuthorityWriter:
         file = OwnedFile("authority", path, "FULL", "HQ's word is fetched again from the start", check_bytes_max)
 
         def build(connection: sqlite3.Connection, lock: OwnerLock) -> "AuthorityWriter":
-            writer = cls(connection, lock, path, origin, Merger(connection, site, pepper))
+            writer = cls(connection, lock, path, origin, Merger(connection, site, pepper, on_progress))
             if path.stat().st_size <= check_bytes_max:
                 _check_records(path)
             return writer

@@ -7,7 +7,7 @@ be read freezes its scope.
 
 import hmac
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import assert_never
@@ -19,6 +19,7 @@ from sync.formats import authority
 from sync.formats.authority import Kind, Put, Release, Revoke, Scope, ScopeKind, Unknown
 
 _TAG_BYTES = 16
+_PROGRESS_EVERY = 512
 _UNREADABLE_BY = "hq"
 
 _PUT = """INSERT INTO record (kind, id, revision, digest, idx, data, tag, owner, short_id, status)
@@ -54,7 +55,10 @@ class Changes:
 class Merger:
     """Applies operations within the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, site: str, pepper: bytes) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, site: str, pepper: bytes, on_progress: Callable[[], None] = lambda: None
+    ) -> None:
+        self._on_progress = on_progress
         self._connection = connection
         self._site = site
         self._pepper = pepper
@@ -63,6 +67,8 @@ class Merger:
         """Apply the log's entries from index ``start`` on. Never refuses one: what cannot be read is a freeze."""
         changes = Changes()
         for index, data in enumerate(operations, start):
+            if index % _PROGRESS_EVERY == 0:
+                self._on_progress()
             self._merge_one(index, data, changes)
         return changes
 

@@ -220,7 +220,7 @@ def _deltas(writer: AuthorityWriter, path: Path, bare: Callable[[Sequence[bytes]
         hq.say(operations)
         baseline.append(bare(operations))
         began = monotonic_us()
-        applied = downlink.poll(None)
+        applied = downlink.poll(NOW.clock.lo_ms + 3_600_000)
         assert isinstance(applied, Applied)
         state = step(state, _read(path, applied), NOW).state
         samples.append(monotonic_us() - began)

@@ -13,6 +13,7 @@ import re
 from sync.formats import note as signed_note
 from sync.formats.encoding import from_decimal
 from sync.formats.errors import FormatError
+from sync.formats.record_fields import LATEST_MS
 
 HEADER = "permitgate-time/1"
 _NONCE = re.compile(r"(?:[0-9a-f]{2}){16,32}")
@@ -38,4 +39,7 @@ def open_time(note: bytes | str, nonce: str, mirror: signed_note.VerifierKey) ->
         raise FormatError("not three lines of permitgate-time/1", "time")
     if lines[1] != nonce:
         raise FormatError("answers another nonce: an old reply played again", "time")
-    return from_decimal(lines[2], "time")
+    utc_ms = from_decimal(lines[2], "time")
+    if utc_ms > LATEST_MS:
+        raise FormatError("after the year 9999", "time")
+    return utc_ms

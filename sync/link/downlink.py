@@ -5,7 +5,7 @@ as if the bad one had never come.
 
 1. The note is one checkpoint of the pinned origin, signed by the pinned authority key.
 2. The pinned mirror has cosigned it; the time of that is HQ's freshness mark.
-3. The mark does not lie in the future of HQ's own time as last heard.
+3. The mark does not lie in the future of HQ's own time as last heard; before that was heard, of the machine's clock.
 4. Its size is not below the believed size; at the same size the root is the same.
 5. The entries up to its size extend the believed frontier to exactly its root.
 """
@@ -21,6 +21,8 @@ from sync.link.refusals import LinkRefused
 
 FUTURE_SLACK_MS = 60_000
 """How far HQ's two clocks (of its time answers and of its cosignatures) may be apart."""
+
+FROM_FUTURE = "head_from_future"
 
 MAX_DELTA_BYTES = 64 * 1024 * 1024
 """Most entries, in bytes, that one delta may hold in memory."""
@@ -75,12 +77,14 @@ def open_head(text: str, pinned: PinnedKeys) -> Head:
     return Head(text, head, time_s * 1000)
 
 
-def judge(head: Head, trusted: Trusted, latest_ms: int | None) -> bool:
-    """Rules 3 and 4: whether there are entries to fetch. ``latest_ms`` is the latest that HQ's time can be now, None
-    when it was never heard. Raises LinkRefused."""
-    if latest_ms is not None and head.fresh_ms > latest_ms + FUTURE_SLACK_MS:
+def judge(head: Head, trusted: Trusted, latest_ms: int) -> bool:
+    """Rules 3 and 4: whether there are entries to fetch. ``latest_ms`` is the latest that it can be now.
+
+    Raises LinkRefused.
+    """
+    if head.fresh_ms > latest_ms + FUTURE_SLACK_MS:
         ahead_s = (head.fresh_ms - latest_ms) // 1000
-        raise LinkRefused("head_from_future", f"cosigned {ahead_s} s after the latest that it can be now")
+        raise LinkRefused(FROM_FUTURE, f"cosigned {ahead_s} s after the latest that it can be now")
     size, held = head.checkpoint.size, trusted.size
     if size < held:
         raise LinkRefused("head_rollback", f"head of {size} entries, {held} are believed already")
@@ -97,7 +101,7 @@ class Downlink:
         self._store = store
         self._pinned = pinned
 
-    def poll(self, latest_ms: int | None) -> Polled:
+    def poll(self, latest_ms: int) -> Polled:
         """One look at HQ's head. Raises LinkError, or LinkRefused after which all is as before."""
         head = open_head(self._transport.authority_head(), self._pinned)
         trusted = self._store.trusted()

@@ -8,7 +8,7 @@ import io
 import select
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -63,12 +63,13 @@ class HqAddress:
 class HttpsHq:
     """All of HQ's calls that the link needs. For one thread; keeps one connection open."""
 
-    def __init__(self, address: HqAddress, clock: MonotonicClock) -> None:
+    def __init__(self, address: HqAddress, clock: MonotonicClock, on_progress: Callable[[], None]) -> None:
+        """``on_progress`` is called in the middle and at the end of each call, so about once a deadline at least."""
         self._base = checked_url(address.url)
         self._site = address.site
         self._log = sha256(address.origin.encode()).hexdigest()
         self._authorization = {"authorization": f"Bearer {address.token}"}
-        self._exchange = Exchange(address.ca_path, clock)
+        self._exchange = Exchange(address.ca_path, clock, on_progress)
 
     def close(self) -> None:
         """Close the connection."""
@@ -157,8 +158,9 @@ class Exchange:
     The standard library's parser reads the answer and nothing else of it is heeded: no redirect, cookie, encoding.
     """
 
-    def __init__(self, ca_path: Path, clock: MonotonicClock) -> None:
+    def __init__(self, ca_path: Path, clock: MonotonicClock, on_progress: Callable[[], None] = lambda: None) -> None:
         self._ca_path = ca_path
+        self._on_progress = on_progress
         self._patience = _Patience(clock)
         self._connection: socket.socket | None = None
         self._place: tuple[str, int] | None = None
@@ -232,6 +234,7 @@ class Exchange:
         for start in range(0, len(request), _CHUNK_BYTES):
             connection.settimeout(self._patience.left_s())
             connection.sendall(request[start : start + _CHUNK_BYTES])
+        self._on_progress()
         self._patience.begin()
         response = http.client.HTTPResponse(connection, method=method)
         response.fp = io.BufferedReader(_Arriving(response.fp.detach(), connection, self._patience))
@@ -248,6 +251,7 @@ class Exchange:
             response.close()
         if not whole:
             self.close()
+        self._on_progress()
         return Answer(response.status, content_type, body)
 
 

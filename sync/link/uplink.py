@@ -42,13 +42,16 @@ Step: TypeAlias = OfferCheckpoint | SendEntries | None
 class UplinkState:
     """``acked``: what HQ has acknowledged; ``old_size``: what HQ is thought to have cosigned; ``signed_size``: of the
     newest checkpoint; ``cursor``: what HQ wants next, None until HQ has said (after every new connection);
-    ``unacked_since_ms``: since when entries are out without acknowledgement."""
+    ``unacked_since_ms``: since when entries are out without acknowledgement; ``corrected``: HQ has named another size
+    than ``old_size`` since it acknowledged last. What HQ says on one connection must fit together: else we would send
+    it the same entries for ever, as fast as it takes them."""
 
     acked: int
     old_size: int
     signed_size: int
     cursor: int | None = None
     unacked_since_ms: int | None = None
+    corrected: bool = False
 
     def next_step(self) -> Step:
         """The checkpoint comes first; then what HQ wants; then the checkpoint again. None: all is acknowledged."""
@@ -64,12 +67,13 @@ class UplinkState:
 
     def reconnected(self) -> "UplinkState":
         """Nothing is known of what arrived."""
-        return replace(self, cursor=None)
+        return replace(self, cursor=None, corrected=False)
 
     def acknowledged(self, size: int) -> "UplinkState":
         """HQ's verified cosignature covers ``size``."""
         cursor = None if self.cursor is None else max(self.cursor, size)
-        return replace(self, acked=max(self.acked, size), old_size=size, cursor=cursor, unacked_since_ms=None)
+        acked = max(self.acked, size)
+        return replace(self, acked=acked, old_size=size, cursor=cursor, unacked_since_ms=None, corrected=False)
 
     def size_differs(self, size: int) -> "UplinkState":
         """HQ cosigned another size last. Raises LinkRefused when that cannot be."""
@@ -77,18 +81,24 @@ class UplinkState:
             raise LinkRefused("hq_ahead", f"HQ cosigned {size} entries, the journal has signed {self.signed_size}")
         if size == self.old_size:
             raise LinkRefused("hq_answer", f"HQ refuses the old size {size} and names it itself")
-        return replace(self, old_size=size, cursor=None)
+        if self.corrected:
+            raise LinkRefused(
+                "hq_answer", f"HQ says that it cosigned {size} entries last, and just now said {self.old_size}"
+            )
+        return replace(self, old_size=size, cursor=None, corrected=True)
 
     def wanted(self, next_index: int, now_ms: int) -> "UplinkState":
         """HQ lacks entries from ``next_index`` on. Raises LinkRefused when that cannot be."""
         if next_index >= self.signed_size:
             raise LinkRefused("hq_answer", f"HQ lacks entries, but wants {next_index} of {self.signed_size} next")
+        if self.cursor is not None:
+            raise LinkRefused("hq_answer", f"HQ wants entry {next_index}, and just now wanted {self.cursor}")
         return self._moved(next_index, now_ms)
 
     def taken(self, start: int, next_index: int, now_ms: int) -> "UplinkState":
         """HQ answered a package that began at ``start``. Raises LinkRefused when HQ does not move on."""
-        if next_index == start:
-            raise LinkRefused("hq_answer", f"HQ took a package and still wants entry {start}")
+        if next_index <= start:
+            raise LinkRefused("hq_answer", f"HQ took a package from entry {start} on and wants entry {next_index}")
         return self._moved(min(next_index, self.signed_size), now_ms)
 
     def rolled_back(self) -> bool:

@@ -63,7 +63,7 @@ class Gateway:
     store: AuthorityWriter
     downlink: Downlink
 
-    def poll(self, served: str, latest_ms: int | None = None) -> object:
+    def poll(self, served: str, latest_ms: int = NOW_S * 1000 + 3_600_000) -> object:
         self.far.served = served
         return self.downlink.poll(latest_ms)
 
@@ -195,5 +195,9 @@ def test_hostile_entries_are_refused_and_the_next_good_ones_applied(
     assert isinstance(gateway.poll(head(4)), Applied)
 
 
-def test_without_hqs_time_no_mark_can_be_called_a_future_one(gateway: Gateway) -> None:
-    assert isinstance(gateway.poll(head(4, at_s=NOW_S + 10_000_000), latest_ms=None), Applied)
+@pytest.mark.parametrize("at_s", [NOW_S + 10_000_000, 2**53, 2**63 - 1])
+def test_no_mark_is_so_far_in_the_future_that_it_is_anything_but_refused(gateway: Gateway, at_s: int) -> None:
+    with pytest.raises(LinkRefused) as caught:
+        gateway.poll(head(4, at_s=at_s))
+    assert caught.value.what == "head_from_future"
+    assert isinstance(gateway.poll(head(4)), Applied)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.app.sync import Way, applied_frames, parse_setup
+from edge.app.sync import applied_frames, parse_setup
 from edge.app.trust import Enrolment, NotEnrolledError, TrustFiles, write_secret
 from edge.core.holds import Freeze
 from edge.core.readings import MonotonicMs
@@ -15,7 +15,7 @@ from edge.ports.stores import Applied
 from edge.runtime.frames import FrameError, encode_frame
 from sync.formats import note, time_note
 from sync.formats.errors import FormatError
-from sync.link.back_off import LinkBackOff
+from sync.link.back_off import LinkBackOff, Way
 from sync.link.clock_source import TimeAnswer, ask
 from sync.link.https import checked_url
 from sync.link.refusals import LinkRefused

@@ -215,14 +215,22 @@ def test_what_cannot_be_is_named_and_acknowledges_nothing(what: str, answers: An
     assert way.state.next_step() == OfferCheckpoint(way.state.old_size)
 
 
-def test_an_hq_that_swings_us_to_and_fro_ends_the_turn() -> None:
-    way = Uplink(Answers(EntriesWanted(1), next_index=0), Journal(5), MIRROR.cosigner(), 0)
+@pytest.mark.parametrize(
+    "answers",
+    [
+        Answers(EntriesWanted(1), next_index=0),
+        Answers(EntriesWanted(0), next_index=5),
+        Answers(EntriesWanted(0), next_index=2**53),
+        Answers(*[SizeDiffers(size) for size in (1, 2) * 20]),
+    ],
+)
+def test_an_hq_that_swings_us_to_and_fro_is_named_and_left_alone_for_a_while(answers: Answers) -> None:
+    way = Uplink(answers, Journal(5), MIRROR.cosigner(), 0)
     way.offer(signed(5))
-    with pytest.raises(LinkRefused):
+    with pytest.raises(LinkRefused) as caught:
         way.turn(NOW_MS)
-    swing = Uplink(Answers(*[SizeDiffers(size) for size in (1, 2) * 20]), Journal(5), MIRROR.cosigner(), 0)
-    swing.offer(signed(5))
-    assert swing.turn(NOW_MS).more
+    assert caught.value.what == "hq_answer"
+    assert way.state.next_step() == OfferCheckpoint(way.state.old_size), "the next turn begins anew"
 
 
 def test_a_journal_that_lacks_what_it_signed_is_named() -> None:
