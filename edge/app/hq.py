@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import uvicorn
 
 from edge.host import system_clock
 from sync.hq import admin
-from sync.hq.place import open_place
+from sync.hq.place import Place, open_place
 from sync.hq.refusals import Refusal, RefusalCode
 from sync.hq.web import Service, application
 
@@ -54,10 +55,20 @@ def serve(folder: Path, host: str, port: int, on_ready: Callable[[str], None]) -
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=1,
         )
+        _load_certificate(config, place)
         with contextlib.closing(_listen(host, port)) as listener:
             _Server(config, lambda: on_ready(_url(host, listener))).run(sockets=[listener])
     finally:
         store.close()
+
+
+def _load_certificate(config: uvicorn.Config, place: Place) -> None:
+    try:
+        config.load()
+    except ssl.SSLError:
+        names = f"{place.certificates.server_certificate_path} and {place.certificates.server_key_path.name}"
+        text = f"{names}: not a certificate and its key; remove both and run 'hq init' again"
+        raise Refusal(RefusalCode.SETTING, text) from None
 
 
 class _Server(uvicorn.Server):

@@ -217,7 +217,9 @@ def read_written(line: str | bytes) -> KnownOperation:
     try:
         orjson.loads(line)
         value = json.loads(line, object_pairs_hook=_without_repeats)
-    except (orjson.JSONDecodeError, RecursionError, UnicodeDecodeError) as error:
+    except orjson.JSONDecodeError as error:
+        raise FormatError(f"not JSON: {error.msg}, at character {error.pos + 1}", place="line") from None
+    except (RecursionError, UnicodeDecodeError) as error:
         raise FormatError(f"not JSON: {error}", place="line") from None
     if not isinstance(value, dict):
         raise FormatError("must be one JSON object", place="line")

@@ -3,6 +3,7 @@
 Every function takes the folder that ``init`` made; times are arguments, UTC milliseconds.
 """
 
+import codecs
 import hmac
 import secrets
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ from sync.formats.errors import FormatError
 from sync.formats.record_fields import Identifier, end_ms
 from sync.hq.authority_log import AuthorityLog, current
 from sync.hq.enrolment import new_code
-from sync.hq.key_files import load_key, make_key, write_secret
+from sync.hq.key_files import load_key, make_key, write_public, write_secret
 from sync.hq.place import Place, check_names, open_place
 from sync.hq.refusals import Refusal, RefusalCode
 from sync.hq.store import HeldFreeze, HqTransaction
@@ -74,6 +75,7 @@ class ImportReport:
 def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str], now_ms: int) -> InitReport:
     """Make an HQ for ``names`` = (site, organisation), or add a code for a further gateway to the one that is there.
 
+    ``hosts`` that its certificate does not name yet are added to it; who serves must be started again for them.
     ``gateway`` is an id, or ``id/epoch`` for a later epoch. Raises Refusal; may be called again after any failure.
     """
     site, organisation = names
@@ -84,10 +86,9 @@ def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str
         served = f"{folder}: serves {found.organisation} {found.site} already; use a new folder"
         raise Refusal(RefusalCode.SETTING, served)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place.certificates.make(place.organisation, hosts, now_ms)
     if made:
-        _make(place, hosts, now_ms)
-    else:
-        place.certificates.make(place.organisation, hosts, now_ms)
+        _make(place, now_ms)
     store = place.store()
     try:
         name, _, epoch = gateway.partition("/")
@@ -215,18 +216,16 @@ def worker_tag(pepper: bytes, worker: str) -> bytes:
     return hmac.new(pepper, worker.encode(), sha256).digest()[:16]
 
 
-def _make(place: Place, hosts: Sequence[str], now_ms: int) -> None:
+def _make(place: Place, now_ms: int) -> None:
     for name in _KEYS:
         if not place.key_path(name).exists():
             make_key(place.key_path(name))
     if not place.pepper_path.exists():
         write_secret(place.pepper_path, secrets.token_hex(32).encode())
-    place.certificates.make(place.organisation, hosts, now_ms)
     if not place.root_path.exists():
         root_key = load_key(place.key_path("root"))
         root = make_root(root_key, place.authority_key().verifier(), place.mirror_key().cosigner(), now_ms)
-        place.root_path.parent.mkdir(parents=True, exist_ok=True)
-        place.root_path.write_bytes(root)
+        write_public(place.root_path, root)
     store = place.store()
     try:
         log = AuthorityLog(store, place.authority_origin, place.authority_key())
@@ -234,13 +233,13 @@ def _make(place: Place, hosts: Sequence[str], now_ms: int) -> None:
         with store.reading() as transaction:
             announced = current(transaction, place.authority_origin, Kind.ISSUER, "issuer-1") is not None
         if not announced:
-            log.add([_issuer(place, now_ms)])
+            with store.writing() as transaction:
+                log.add_surely(transaction, _issuer(place, now_ms))
     finally:
         store.close()
     # Written last: its presence says that all the rest is there.
-    (place.folder / "hq.json").write_bytes(
-        orjson.dumps({"v": 1, "site": place.site, "organisation": place.organisation}, option=orjson.OPT_INDENT_2)
-    )
+    names = {"v": 1, "site": place.site, "organisation": place.organisation}
+    write_public(place.folder / "hq.json", orjson.dumps(names, option=orjson.OPT_INDENT_2))
 
 
 def _issuer(place: Place, now_ms: int) -> Put:
@@ -263,7 +262,9 @@ def _epoch(text: str) -> int:
 
 
 def _bounded_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Lines of a file; of one that is too long only so much that the codec refuses it."""
+    """Lines of a file; of one that is too long only so much that the codec refuses it. A byte order mark is no text."""
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
     while line := file.readline(MAX_LINE + 1):
         yield line
         while len(line) > MAX_LINE and not line.endswith(b"\n"):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sync.formats.enrolment_code import fingerprint
-from sync.hq.key_files import load_pem, write_secret
+from sync.hq.key_files import load_pem, write_public, write_secret
 from sync.hq.refusals import Refusal, RefusalCode
 
 _VALID_FROM = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - one style in this file
@@ -35,12 +35,14 @@ class CertificateAuthority:
         self._key_path = folder / "ca.key"
 
     def make(self, organisation: str, hosts: Sequence[str], now_ms: int) -> None:
-        """The authority if there is none yet, and a server certificate for ``hosts`` unless the one there is good for
-        them: a new one is good for the old one's names too. May be called again after any failure."""
+        """The authority if there is none yet, and a server certificate for ``hosts`` if none is good for all of them.
+
+        A new one is good for the old one's names too. May be called again after any failure: keys are kept.
+        """
         now = _VALID_FROM + timedelta(milliseconds=now_ms)
         if not self.certificate_path.exists():
             certificate = _authority_certificate(organisation, _key(self._key_path), now)
-            _write(self.certificate_path, certificate)
+            write_public(self.certificate_path, certificate.public_bytes(Encoding.PEM))
         held = self.names() if self.server_certificate_path.exists() else frozenset()
         wanted = [str(_name(host).value) for host in (*hosts, *_ALWAYS)]
         if not held.issuperset(wanted):
@@ -48,25 +50,29 @@ class CertificateAuthority:
 
     def fingerprint(self) -> bytes:
         """What an enrolment code pins."""
-        return fingerprint(self._certificate().public_bytes(Encoding.DER))
+        return fingerprint(_certificate(self.certificate_path).public_bytes(Encoding.DER))
 
     def names(self) -> frozenset[str]:
         """The host names and addresses that the server certificate is good for."""
-        server = x509.load_pem_x509_certificate(self.server_certificate_path.read_bytes())
+        server = _certificate(self.server_certificate_path)
         names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return frozenset(str(name.value) for name in names)
 
     def _issue(self, names: Sequence[str], now: datetime) -> None:
-        issuer_key, key = _key(self._key_path), _key(self.server_key_path)
-        certificate = _server_certificate(self._certificate(), issuer_key, key.public_key(), names, now)
-        _write(self.server_certificate_path, certificate)
+        issuer_key, public = _key(self._key_path), _key(self.server_key_path).public_key()
+        certificate = _server_certificate(_certificate(self.certificate_path), issuer_key, public, names, now)
+        write_public(self.server_certificate_path, certificate.public_bytes(Encoding.PEM))
 
-    def _certificate(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.certificate_path.read_bytes())
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError:
+        raise Refusal(RefusalCode.SETTING, f"{path}: not a certificate in PEM; restore it from a backup") from None
 
 
 def _key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """The key of the file, made if there is none."""
+    """The key of that file, a new one if there is none yet."""
     if not path.exists():
         made = ec.generate_private_key(ec.SECP256R1())
         write_secret(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -74,13 +80,6 @@ def _key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Refusal(RefusalCode.SETTING, f"{path}: not an elliptic-curve key; restore it from a backup")
     return key
-
-
-def _write(path: Path, certificate: x509.Certificate) -> None:
-    """Put it in place whole: a certificate that is half there would stop HQ."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(certificate.public_bytes(Encoding.PEM))
-    part.replace(path)
 
 
 def _usage(authority: bool) -> x509.KeyUsage:

@@ -100,7 +100,7 @@ def enrol(
         "authority_origin": place.authority_origin,
         "authority_vkey": str(place.authority_key().verifier()),
         "mirror_vkey": str(place.mirror_key().cosigner()),
-        "root": place.root_path.read_text(encoding="utf-8"),
+        "root": place.root(),
         "site_pepper": place.pepper().hex(),
         "link_token": token,
     }

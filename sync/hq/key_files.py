@@ -2,6 +2,8 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -45,23 +47,56 @@ def write_secret(path: Path, data: bytes) -> None:
 
     Raises FileExistsError, or Refusal if it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
+    with _naming_errors(path):
+        part = _written_beside(path, data, 0o600)
+        try:
+            # Unlike a rename a link replaces nothing.
+            os.link(part, path)
+        finally:
+            part.unlink()
+        _sync_folder(path.parent)
+
+
+def write_public(path: Path, data: bytes) -> None:
+    """A file that all may read, there whole or as it was before. Raises Refusal if it cannot be written."""
+    with _naming_errors(path):
+        _written_beside(path, data, 0o644).replace(path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def _naming_errors(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(part, path)
+        yield
     except FileExistsError:
         raise
     except OSError as error:
         text = f"{path}: cannot be written: {error.strerror}; mend that and run it again"
         raise Refusal(RefusalCode.SETTING, text) from None
+
+
+def _written_beside(path: Path, data: bytes, mode: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        part.unlink()
+        raise
+    return part
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
     finally:
-        part.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def read_secret(path: Path) -> bytes:

@@ -189,7 +189,8 @@ def _check_entries(sent: package.Package) -> None:
             value = canonical.decode(leaf)
         except FormatError as error:
             raise Refusal(RefusalCode.ENTRY_MALFORMED, f"entry {index}: {error}") from None
-        if value.get("org") != sent.origin or value.get("seq") != index:
+        number = value.get("seq")
+        if value.get("org") != sent.origin or type(number) is not int or number != index:
             raise Refusal(RefusalCode.ENTRY_MALFORMED, f"entry {index}: its org or seq are of another place")
 
 

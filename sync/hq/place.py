@@ -14,6 +14,7 @@ from sync.hq.refusals import Refusal, RefusalCode
 from sync.hq.sqlite_store import SqliteStore
 
 AUTHORITY_EPOCH = 1
+_PEPPER_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,23 @@ class Place:
         return note.SigningKey(self.mirror_name, load_key(self.key_path("mirror")))
 
     def pepper(self) -> bytes:
-        """32 bytes."""
-        return bytes.fromhex(read_secret(self.pepper_path).decode("ascii").strip())
+        """32 bytes. Raises Refusal."""
+        try:
+            value = bytes.fromhex(read_secret(self.pepper_path).decode("ascii").strip())
+        except ValueError:
+            value = b""
+        if len(value) != _PEPPER_BYTES:
+            text = f"{self.pepper_path}: not {_PEPPER_BYTES} bytes in hexadecimal; restore it from a backup"
+            raise Refusal(RefusalCode.SETTING, text)
+        return value
+
+    def root(self) -> str:
+        """TUF root version 1, signed. Raises Refusal."""
+        try:
+            return self.root_path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            text = f"{self.root_path}: {type(error).__name__}; restore it from a backup"
+            raise Refusal(RefusalCode.SETTING, text) from None
 
     def store(self) -> SqliteStore:
         """The database, opened; the caller closes it."""

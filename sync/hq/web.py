@@ -112,6 +112,10 @@ class _Guard:
                 return self._refuse(Refusal(RefusalCode.MALFORMED, f"body: not whole after {_BODY_TIMEOUT_S} s"))
             except ClientDisconnect:
                 return Response(status_code=400)
+            except OSError as error:
+                return self._refuse(
+                    Refusal(RefusalCode.UNAVAILABLE, f"{error.strerror}; nothing was changed, try again")
+                )
 
         return guarded
 
@@ -270,8 +274,10 @@ def digest_of(origin: str) -> str:
 
 
 def _is_gzip(request: Request) -> bool:
-    types = (request.headers.get("content-encoding", ""), request.headers.get("content-type", ""))
-    return types[0] == "gzip" or types[1] == "application/gzip"
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return (
+        request.headers.get("content-encoding", "").lower() in ("gzip", "x-gzip") or content_type == "application/gzip"
+    )
 
 
 def _has(log: Log, tile: tiles.Tile) -> bool:

@@ -1,5 +1,6 @@
 """A gateway's link against a real HQ: enrolled over TLS, its journal cosigned, HQ's word applied, through outages."""
 
+import gzip
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from edge.ports.errors import LinkError, RefusedError
 from edge.runtime.child import ChildProcess
 from edge.storage.authority_reader import AuthorityReader
 from edge.storage.journal import JournalFiles, JournalKeys, JournalWriter
+from edge.storage.journal_reader import JournalReader
 from sync.formats import note, package, tiles
 from sync.formats.errors import FormatError
 from sync.hq import admin
@@ -304,6 +306,29 @@ def test_bad_requests_get_a_named_answer(hq: Hq) -> None:
         assert b"Traceback" not in answer
     assert call(hq, "/healthz")[0] == 200
     assert "Traceback" not in hq.stop()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        {"content-encoding": "gzip"},
+        {"Content-Encoding": "GZIP"},
+        {"content-encoding": "x-gzip"},
+        {"content-type": "application/gzip"},
+        {"content-type": "Application/GZIP; charset=binary"},
+    ],
+)
+def test_a_packed_package_is_taken_by_whatever_name_the_standards_allow(
+    hq: Hq, gateway: Gateway, journal: JournalWriter, name: dict[str, str]
+) -> None:
+    append(journal, 3)
+    reader = JournalReader(gateway.data_dir / "journal.db")
+    body = gzip.compress(package.encode(gateway.origin, 0, reader.leaves(0)))
+    reader.close()
+    token = TrustFiles(gateway.data_dir).read_link_token()
+    path = f"/v1/tlog/{digest_of(gateway.origin)}/entries"
+    status, answer = call(hq, path, body, authorization=f"Bearer {token}", **name)
+    assert (status, json.loads(answer)["next"]) == (200, 3)
 
 
 def test_a_guessed_code_is_slowed(hq: Hq) -> None:

@@ -138,6 +138,7 @@ def test_other_bytes_at_a_held_index_freeze_the_log_and_replace_nothing(mirror: 
     "leaf",
     [
         canonical.encode({"org": ORIGIN, "seq": 7}),
+        canonical.encode({"org": ORIGIN, "seq": False}),
         canonical.encode({"org": "pg.example.org/gw/gw2/1", "seq": 0}),
         b'{"seq":0,"org":"pg.example.org/gw/gw1/1"}',
         b"\xff",

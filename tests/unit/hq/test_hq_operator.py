@@ -24,8 +24,10 @@ from sync.formats.enrolment_code import parse_code, proof_text
 from sync.hq import admin
 from sync.hq.authority_log import FRESH_S, AuthorityLog, HeadServer
 from sync.hq.enrolment import EnrolmentRequest, enrol
+from sync.hq.key_files import load_key
 from sync.hq.place import Place, open_place
 from sync.hq.refusals import Refusal, RefusalCode
+from sync.link.trusted_root import pinned_keys
 
 NOW_MS = 1_793_520_000_000
 EXAMPLE = Path(__file__).parents[3] / "hil" / "example_records.jsonl"
@@ -317,3 +319,77 @@ def test_an_origin_of_any_allowed_length_is_announced(tmp_path: Path) -> None:
     store.close()
     (announced,) = [each for each in operations(folder) if isinstance(each, Put) and each.kind is Kind.GATEWAY]
     assert announced.id == key.name
+
+
+MADE = (
+    *(f"keys/{name}.pem" for name in ("root", "authority", "mirror", "issuer")),
+    "keys/site_pepper",
+    "tls/ca.key",
+    "tls/ca.pem",
+    "tls/server.key",
+    "tls/server.pem",
+    "trust/root.json",
+    "hq.db",
+    "hq.json",
+)
+
+
+@pytest.mark.parametrize("steps", range(len(MADE)))
+def test_an_init_that_was_broken_off_anywhere_is_finished_by_another(fresh: Path, tmp_path: Path, steps: int) -> None:
+    folder = tmp_path / "hq"
+    for name in MADE[:steps]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(fresh / name, folder / name)
+    part = folder / f"{MADE[steps]}.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(b"half")
+    report = admin.init(folder, ("s014", "pg.example.org"), "gw1", [], NOW_MS)
+    assert report.made
+    assert imported(folder, worker("w1")).new == 1
+    place = open_place(folder)
+    assert pinned_keys(place.root().encode()).authority.name == place.authority_origin
+    assert all((folder / name).read_bytes() == (fresh / name).read_bytes() for name in MADE[: min(steps, 9)])
+
+
+def use_all(place: Place) -> None:
+    """Whatever HQ's commands and calls read of its secrets."""
+    place.authority_key()
+    place.mirror_key()
+    place.pepper()
+    load_key(place.key_path("root"))
+    load_key(place.key_path("issuer"))
+    place.certificates.make("pg.example.org", ["another.example.org"], NOW_MS)
+
+
+@pytest.mark.parametrize("name", [name for name in MADE if name.startswith(("keys", "tls"))])
+@pytest.mark.parametrize("data", [b"", b"\xff garbage"])
+def test_a_damaged_file_of_hq_is_named(folder: Path, name: str, data: bytes) -> None:
+    (folder / name).write_bytes(data)
+    with pytest.raises(Refusal) as caught:
+        use_all(open_place(folder))
+    assert caught.value.code is RefusalCode.SETTING
+    assert name in caught.value.text
+
+
+def test_a_further_host_is_added_to_the_certificate_and_nothing_else_changes(folder: Path) -> None:
+    place = open_place(folder)
+    authority, key = place.certificates.fingerprint(), place.certificates.server_key_path.read_bytes()
+    before = place.certificates.server_certificate_path.read_bytes()
+    admin.init(folder, ("s014", "pg.example.org"), "gw2", ["hq.example.org"], NOW_MS)
+    assert place.certificates.server_certificate_path.read_bytes() == before, "named already"
+    admin.init(folder, ("s014", "pg.example.org"), "gw3", ["10.0.0.9"], NOW_MS)
+    assert place.certificates.names() == {"hq.example.org", "localhost", "127.0.0.1", "10.0.0.9"}
+    assert place.certificates.fingerprint() == authority
+    assert place.certificates.server_key_path.read_bytes() == key
+
+
+def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_taken_whole(folder: Path) -> None:
+    path = folder / "in.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([worker("w1"), worker("w2"), ""]).encode())
+    assert admin.import_file(folder, path) == admin.ImportReport(2, 0, ())
+
+
+def test_what_is_no_json_is_named_by_its_place_in_the_line(folder: Path) -> None:
+    (refused,) = imported(folder, worker("w1"), '{"op": nothing}').refused
+    assert refused.startswith(f"{folder / 'in.jsonl'}:2: line: not JSON: ")
+    assert refused.endswith(", at character 8")
