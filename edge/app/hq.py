@@ -1,5 +1,6 @@
 """HQ as a process: the web application with its store and clock, served over TLS by uvicorn."""
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge.host import system_clock
 from sync.hq import admin
@@ -18,6 +20,8 @@ from sync.hq.web import Service, application
 
 _CONCURRENT_MAX = 128
 _KEEP_ALIVE_S = 75
+HEAD_S = 20
+"""How long a caller may take to send the head of a request."""
 
 
 def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str]) -> admin.InitReport:
@@ -44,6 +48,7 @@ def serve(folder: Path, host: str, port: int, on_ready: Callable[[str], None]) -
         )
         config = uvicorn.Config(
             application(service),
+            http=PromptProtocol,
             ssl_certfile=str(place.certificates.server_certificate_path),
             ssl_keyfile=str(place.certificates.server_key_path),
             lifespan="off",
@@ -60,6 +65,39 @@ def serve(folder: Path, host: str, port: int, on_ready: Callable[[str], None]) -
             _Server(config, lambda: on_ready(_url(host, listener))).run(sockets=[listener])
     finally:
         store.close()
+
+
+class PromptProtocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, but whoever connects must say what he wants: else a few idle connections, or
+    requests that never end, would shut out every gateway."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See ``asyncio.Protocol``."""
+        super().connection_made(transport)
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect()
+        elif self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See ``asyncio.Protocol``."""
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def _expect(self) -> None:
+        """A request's head is due; the time runs from its first byte, not from the last."""
+        if self._late is None:
+            # Not close(): over TLS that waits half a minute for the other end to agree.
+            self._late = self.loop.call_later(HEAD_S, self.transport.abort)
 
 
 def _load_certificate(config: uvicorn.Config, place: Place) -> None:

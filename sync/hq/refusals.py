@@ -8,6 +8,7 @@ class RefusalCode(Enum):
 
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
+    LATE = "late"
     TOO_MANY = "too_many_requests"
     UNKNOWN = "unknown"
     UNAUTHENTICATED = "unauthenticated"

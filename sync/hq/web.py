@@ -38,6 +38,7 @@ _STATUS = {
     RefusalCode.ORIGIN_FROZEN: 403,
     RefusalCode.CODE: 403,
     RefusalCode.UNKNOWN: 404,
+    RefusalCode.LATE: 408,
     RefusalCode.FORK: 409,
     RefusalCode.TOO_LARGE: 413,
     RefusalCode.ENTRY_MALFORMED: 422,
@@ -50,6 +51,8 @@ _STATUS = {
     RefusalCode.TOO_MANY: 429,
     RefusalCode.BACKLOG: 507,
 }
+
+_BODY_UNREAD = (RefusalCode.LATE, RefusalCode.TOO_LARGE)
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -109,7 +112,7 @@ class _Guard:
             except FormatError as error:
                 return self._refuse(Refusal(RefusalCode.MALFORMED, str(error)))
             except TimeoutError:
-                return self._refuse(Refusal(RefusalCode.MALFORMED, f"body: not whole after {_BODY_TIMEOUT_S} s"))
+                return self._refuse(Refusal(RefusalCode.LATE, f"body: not whole after {_BODY_TIMEOUT_S} s"))
             except ClientDisconnect:
                 return Response(status_code=400)
             except OSError as error:
@@ -122,7 +125,9 @@ class _Guard:
     def _refuse(self, refusal: Refusal) -> Response:
         self._service.on_refused(refusal.code.value, refusal.text)
         body = orjson.dumps({"v": 1, "error": refusal.code.value, "text": refusal.text})
-        return Response(body, _STATUS[refusal.code], media_type="application/json")
+        # Who has not sent his whole body is not waited for: his connection ends with the answer.
+        headers = {"connection": "close"} if refusal.code in _BODY_UNREAD else None
+        return Response(body, _STATUS[refusal.code], headers, "application/json")
 
 
 class _Calls:
