@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import ssl
@@ -24,6 +25,18 @@ HEAD_S = 20
 """How long a caller may take to send the head of a request."""
 
 
+_LEVELS = {
+    RefusalCode.FORK.value: logging.ERROR,
+    RefusalCode.WRONG_ROOT.value: logging.ERROR,
+    RefusalCode.ORIGIN_FROZEN.value: logging.ERROR,
+    RefusalCode.UNKNOWN_ORIGIN.value: logging.WARNING,
+    RefusalCode.SIGNATURE.value: logging.WARNING,
+    RefusalCode.UNAUTHENTICATED.value: logging.WARNING,
+    RefusalCode.CODE.value: logging.WARNING,
+}
+"""What an operator should be told of: a log with two histories first of all."""
+
+
 def init(folder: Path, names: tuple[str, str], gateway: str, hosts: Sequence[str]) -> admin.InitReport:
     """Make an HQ for (site, organisation) and an enrolment code; see ``sync.hq.admin.init``."""
     return admin.init(folder, names, gateway, hosts, system_clock.utc_ms())
@@ -44,7 +57,10 @@ def serve(folder: Path, host: str, port: int, on_ready: Callable[[str], None]) -
     log = structlog.get_logger("hq")
     try:
         service = Service(
-            place, store, system_clock.utc_ms, lambda code, text: log.info("refused", code=code, text=text)
+            place,
+            store,
+            system_clock.utc_ms,
+            lambda code, text: log.log(_LEVELS.get(code, logging.INFO), "refused", code=code, text=text),
         )
         config = uvicorn.Config(
             application(service),

@@ -40,9 +40,11 @@ from sync.hq.store import HeldFreeze, HqTransaction
 from sync.hq.trusted_root import make_root
 
 ISSUER_DAYS = 365
+_ISSUER = "issuer-1"
 _DAY_MS = 86_400_000
 _CLOCK_SLACK_MS = 300_000
 _BATCH_LINES = 256
+_OWN_FREEZE = "hq-"
 _KEYS = ("root", "authority", "mirror", "issuer")
 
 
@@ -139,17 +141,21 @@ def freeze(folder: Path, scope: str, identity: str, by: str, why: str) -> str:
     except ValueError:
         known = ", ".join(kind.value for kind in ScopeKind)
         raise Refusal(RefusalCode.OPERATION, f"scope {scope!r}: must be one of {known}") from None
-    freeze_id = f"hq-{secrets.token_hex(12)}"
+    freeze_id = f"{_OWN_FREEZE}{secrets.token_hex(12)}"
     _add_one(folder, Freeze(freeze_id, Scope(kind, _identity(identity)), _identity(by), why))
     return freeze_id
 
 
 def release(folder: Path, freeze_ids: Sequence[str], by: str) -> None:
-    """Lift the freezes with these ids, HQ's own or a gateway's."""
+    """Lift the freezes with these ids, HQ's own or a gateway's. Raises Refusal for one of HQ's that it never made."""
     for freeze_id in freeze_ids:
         _identity(freeze_id, 128)
     if not freeze_ids:
         raise Refusal(RefusalCode.OPERATION, "release: name at least one freeze id")
+    made = {held.freeze_id for held in freezes(folder)}
+    for freeze_id in freeze_ids:
+        if freeze_id.startswith(_OWN_FREEZE) and freeze_id not in made:
+            raise Refusal(RefusalCode.OPERATION, f"release {freeze_id}: HQ made no such freeze; copy its id whole")
     _add_one(folder, Release(tuple(dict.fromkeys(freeze_ids)), _identity(by)))
 
 
@@ -231,7 +237,7 @@ def _make(place: Place, now_ms: int) -> None:
         log = AuthorityLog(store, place.authority_origin, place.authority_key())
         log.begin()
         with store.reading() as transaction:
-            announced = current(transaction, place.authority_origin, Kind.ISSUER, "issuer-1") is not None
+            announced = current(transaction, place.authority_origin, Kind.ISSUER, _ISSUER) is not None
         if not announced:
             with store.writing() as transaction:
                 log.add_surely(transaction, _issuer(place, now_ms))
@@ -248,11 +254,12 @@ def _issuer(place: Place, now_ms: int) -> Put:
         "kid": issuer_key_id(public).hex(),
         "alg": -8,
         "key": public.hex(),
-        "not_before": now_ms - _DAY_MS,
+        # An HQ without a clock battery begins in 1970.
+        "not_before": max(0, now_ms - _DAY_MS),
         "not_after": now_ms + ISSUER_DAYS * _DAY_MS,
         "site": place.site,
     }
-    return Put(Kind.ISSUER, "issuer-1", 1, record)
+    return Put(Kind.ISSUER, _ISSUER, 1, record)
 
 
 def _epoch(text: str) -> int:
@@ -325,6 +332,9 @@ def _claims(
     record = found.record
     if worker not in record["workers"] and worker not in record["guardians"]:
         raise Refusal(RefusalCode.BADGE, f"worker {worker}: neither a worker nor a guardian of permit {permit}")
+    issuer = current(transaction, place.authority_origin, Kind.ISSUER, _ISSUER)
+    if issuer is None or now_ms >= end_ms(issuer.record["not_after"]):
+        raise Refusal(RefusalCode.BADGE, f"issuer {_ISSUER}: revoked, or its year is over: gateways refuse its badges")
     not_before_s = max(now_ms - _CLOCK_SLACK_MS, record["start"]) // 1000
     expires_s = min(end_ms(record["end"]) // 1000, not_before_s + badge_token.WINDOW_S_MAX)
     if expires_s <= max(not_before_s, now_ms // 1000):

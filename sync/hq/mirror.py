@@ -197,7 +197,7 @@ def _check_entries(sent: package.Package) -> None:
 def _gateway_log(transaction: HqTransaction, origin: str) -> Log:
     log = transaction.log(origin)
     if log is None or log.role is not LogRole.GATEWAY:
-        raise Refusal(RefusalCode.UNKNOWN, f"origin {origin}: not enrolled here")
+        raise Refusal(RefusalCode.UNKNOWN_ORIGIN, f"origin {origin}: not enrolled here")
     if log.frozen is not None:
         raise Refusal(RefusalCode.ORIGIN_FROZEN, f"{origin}: frozen: {log.frozen}; enrol a new epoch")
     return log

@@ -11,6 +11,7 @@ class RefusalCode(Enum):
     LATE = "late"
     TOO_MANY = "too_many_requests"
     UNKNOWN = "unknown"
+    UNKNOWN_ORIGIN = "unknown_origin"
     UNAUTHENTICATED = "unauthenticated"
     SIGNATURE = "signature_refused"
     ORIGIN_FROZEN = "origin_frozen"

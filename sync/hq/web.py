@@ -38,6 +38,7 @@ _STATUS = {
     RefusalCode.ORIGIN_FROZEN: 403,
     RefusalCode.CODE: 403,
     RefusalCode.UNKNOWN: 404,
+    RefusalCode.UNKNOWN_ORIGIN: 404,
     RefusalCode.LATE: 408,
     RefusalCode.FORK: 409,
     RefusalCode.TOO_LARGE: 413,
@@ -245,7 +246,7 @@ class _Calls:
         with self._store.reading() as transaction:
             origin = transaction.origin_of_digest(digest)
         if origin is None or origin == self._place.authority_origin:
-            raise Refusal(RefusalCode.UNKNOWN, f"{digest[:64]}: no such log here")
+            raise Refusal(RefusalCode.UNKNOWN_ORIGIN, f"{digest[:64]}: no such log here")
         return origin
 
     def _gateway(self, request: Request) -> str:

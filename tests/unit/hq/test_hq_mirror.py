@@ -167,12 +167,12 @@ def test_a_false_consistency_proof_is_refused_and_a_true_one_taken(mirror: Mirro
 def test_strangers_and_forgers_are_refused_by_name(mirror: Mirror) -> None:
     stranger = note.SigningKey("pg.example.org/gw/other/1", Ed25519PrivateKey.generate())
     forger = note.SigningKey(ORIGIN, Ed25519PrivateKey.generate())
-    assert refused(mirror, 0, signed(1, stranger)) is RefusalCode.UNKNOWN
+    assert refused(mirror, 0, signed(1, stranger)) is RefusalCode.UNKNOWN_ORIGIN
     assert refused(mirror, 0, signed(1, forger)) is RefusalCode.SIGNATURE
     assert refused(mirror, 5, signed(1)) is RefusalCode.MALFORMED
     with pytest.raises(Refusal) as caught:
         mirror.add_entries(package.Package("pg.example.org/gw/other/1", 0, 1, (entry(0),)))
-    assert caught.value.code is RefusalCode.UNKNOWN
+    assert caught.value.code is RefusalCode.UNKNOWN_ORIGIN
 
 
 @pytest.mark.parametrize(

@@ -393,3 +393,21 @@ def test_what_is_no_json_is_named_by_its_place_in_the_line(folder: Path) -> None
     (refused,) = imported(folder, worker("w1"), '{"op": nothing}').refused
     assert refused.startswith(f"{folder / 'in.jsonl'}:2: line: not JSON: ")
     assert refused.endswith(", at character 8")
+
+
+def test_a_badge_that_every_gateway_would_refuse_is_not_issued(folder: Path) -> None:
+    late_ms = NOW_MS + (admin.ISSUER_DAYS + 1) * 86_400_000
+    imported(folder, worker("w1"), permit("P1", 7, end=late_ms + 3_600_000))
+    assert admin.issue_badge(folder, "w1", "P1", bytes(7), NOW_MS)
+    with pytest.raises(Refusal, match="its year is over"):
+        admin.issue_badge(folder, "w1", "P1", bytes(7), late_ms)
+    admin.revoke(folder, "issuer", "issuer-1", "key lost")
+    with pytest.raises(Refusal, match="revoked"):
+        admin.issue_badge(folder, "w1", "P1", bytes(7), NOW_MS)
+
+
+def test_a_release_of_a_freeze_that_hq_never_made_is_a_slip_of_the_pen(folder: Path) -> None:
+    freeze_id = admin.freeze(folder, "permit", "P1", "boss", "gas smell")
+    with pytest.raises(Refusal, match="made no such freeze"):
+        admin.release(folder, [freeze_id[:-1]], "boss")
+    admin.release(folder, [freeze_id, "pg.example.org/gw/gw1/1#17"], "boss")
