@@ -165,9 +165,9 @@ class _Calls:
             case Cosigned(line):
                 return PlainTextResponse(line)
             case OtherSize(size):
-                return Response(f"{size}\n", 409, media_type="text/x.tlog.size")
+                return _plainly(f"{size}\n", 409, "text/x.tlog.size")
             case EntriesMissing(size, next_index):
-                return Response(f"{size}\n{next_index}\n\n", 202, media_type="text/x.tlog.mirror-info")
+                return _plainly(f"{size}\n{next_index}\n\n", 202, "text/x.tlog.mirror-info")
 
     async def mirror_checkpoint(self, request: Request) -> Response:
         """A gateway's newest checkpoint with the mirror's cosignature."""
@@ -277,6 +277,11 @@ def caller(request: Request) -> str:
 def digest_of(origin: str) -> str:
     """How a log is named in a path: the SHA-256 of its origin in hexadecimal (c2sp.org/tlog-mirror)."""
     return sha256(origin.encode()).hexdigest()
+
+
+def _plainly(text: str, status: int, content_type: str) -> Response:
+    """A content type exactly as C2SP gives it: clients compare it, so it must not get a charset added."""
+    return Response(text, status, {"content-type": content_type})
 
 
 def _is_gzip(request: Request) -> bool:

@@ -84,6 +84,7 @@ class Client:
         try:
             connection.request(method, path, body, {"authorization": f"Bearer {self.token}"} if self.token else {})
             answer = connection.getresponse()
+            self.content_type = answer.getheader("content-type")
             return answer.status, answer.read()
         finally:
             connection.close()
@@ -125,6 +126,7 @@ def test_a_strangers_gateway_is_mirrored_and_cosigned(hq: Hq) -> None:
     log.append(3)
     status, text = add(client, 0, log.checkpoint())
     assert (status, text.split("\n")[:2]) == (202, ["3", "0"])
+    assert client.content_type == "text/x.tlog.mirror-info"
     assert push(client, log, log.package())[1]["next"] == 3
     for _ in range(2):
         status, line = add(client, 0 if _ == 0 else 3, log.checkpoint())
@@ -135,6 +137,7 @@ def test_a_strangers_gateway_is_mirrored_and_cosigned(hq: Hq) -> None:
     assert push(client, log, log.package(250))[1]["next"] == 303
     status, size = add(client, 0, log.checkpoint())
     assert (status, size) == (409, "3\n")
+    assert client.content_type == "text/x.tlog.size", "c2sp.org/tlog-witness; other clients compare it letter by letter"
     status, line = add(client, 3, log.checkpoint())
     assert status == 200, line
     assert verify_note(log.checkpoint() + line, mirror) is not None
