@@ -109,7 +109,7 @@ def test_a_source_that_was_set_is_followed_at_once_and_one_that_only_wavers_is_n
     bench = Bench()
     bench.go(ClockAnchored(_anchor(source, boottime_ms=bench.now_ms)))
     bench.wait(60_000)
-    later = Anchor(source, 1_000_060_000 + off_ms, 25, "boot-1", bench.now_ms)
+    later = _anchor(source, 25, boottime_ms=bench.now_ms, off_ms=off_ms)
     assert bool(kinds(bench.go(ClockAnchored(later)))) is (abs(off_ms) > 20 + 25 + 6)
 
 
