@@ -176,7 +176,8 @@ def make_used_template(fresh: Template, folder: Path) -> Template:
         used.hq.start()
         used.start().wait_good()
         used.admit()
-        until("HQ holds the grant", lambda: used.status()["journal"]["acked"] >= used.size() - 1)
+        granted = used.size()
+        until("HQ holds the grant", lambda: used.status()["journal"]["acked"] >= granted, 20)
         assert used.stop() == 0
     return Template(folder)
 

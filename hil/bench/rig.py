@@ -155,10 +155,19 @@ class Place:
 
 
 class Rig:
-    """The site. Use it in a ``with``; ``release_s`` is how long a lock stays open for entry."""
+    """The site. Use it in a ``with``; ``release_s`` is how long a lock stays open for entry.
+
+    ``stale_s`` is how long running work goes on without a reading.
+    """
 
     def __init__(
-        self, folder: Path, places: int = 1, *, release_s: float = 5.0, program: Sequence[str] = DAEMON
+        self,
+        folder: Path,
+        places: int = 1,
+        *,
+        release_s: float = 5.0,
+        stale_s: float = 3.0,
+        program: Sequence[str] = DAEMON,
     ) -> None:
         self.folder = folder
         # A socket's path is 107 bytes at most (unix(7)), so sockets lie in a short folder of their own.
@@ -166,6 +175,7 @@ class Rig:
         self._run_dir = Path(self._sockets.name) / "run"
         self._count = places
         self._release_s = release_s
+        self._stale_s = stale_s
         self.data_dir = folder / "gateway"
         self.config = folder / "gateway.toml"
         self.hq = HqProcess(folder / "hq", folder / "hq.log")
@@ -321,7 +331,7 @@ url = "{self.hq.url}"
 poll_s = 0.5
 [policy]
 settle_s = 1
-stale_s = 3
+stale_s = {self._stale_s}
 gust_window_s = 2
 [outputs]
 pins = "{wired}"

@@ -3,19 +3,23 @@
 Trusts the pinned certificate authority only. Follows no redirect, reads no proxy and no netrc from the environment.
 """
 
-import http.client
 import io
-import select
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from http.client import HTTPException, RemoteDisconnected
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from edge.ports.devices import MonotonicClock
 from edge.ports.errors import LinkError, RefusedError
@@ -32,10 +36,9 @@ SILENCE_S = 10.0
 DEADLINE_MS = 20_000
 """Longest time for sending a request, and again for its whole answer, head and body, however steadily it drips."""
 
-_HTTPS_PORT = 443
-
 _SMALL_BYTES = 16_384
 _CHUNK_BYTES = 16_384
+_HEADERS = {"accept-encoding": "identity", "user-agent": "permitgate"}
 # Answers that say "not now" rather than "no".
 _PASSING = frozenset((408, 425, 429, 500, 502, 503, 504, 507))
 
@@ -125,14 +128,14 @@ class _Patience:
         """How long to wait for the next bytes. Raises TimeoutError when the part has taken its time."""
         left_ms = self._until_ms - self._clock()
         if left_ms <= 0:
-            raise TimeoutError
+            raise TimeoutError("not whole in time")
         return min(SILENCE_S, left_ms / 1000)
 
 
 class _Arriving(io.RawIOBase):
     """Bytes of an answer as they come; waiting for them ends with the patience, so a steady drip is no answer."""
 
-    def __init__(self, raw: io.RawIOBase, connection: socket.socket, patience: _Patience) -> None:
+    def __init__(self, raw: Any, connection: Any, patience: _Patience) -> None:
         self._raw = raw
         self._connection = connection
         self._patience = patience
@@ -144,7 +147,8 @@ class _Arriving(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         """See ``io.RawIOBase.readinto``. Raises TimeoutError."""
         self._connection.settimeout(self._patience.left_s())
-        return self._raw.readinto(buffer)
+        read: int | None = self._raw.readinto(buffer)
+        return read
 
     def close(self) -> None:
         """Let go of the connection too, if it was closed meanwhile."""
@@ -152,24 +156,68 @@ class _Arriving(io.RawIOBase):
         super().close()
 
 
+class _BoundedSocket:
+    """A connected socket that sends and receives within the patience. Everything else is the socket's own."""
+
+    def __init__(self, connection: Any, patience: _Patience, on_progress: Callable[[], None]) -> None:
+        self._connection = connection
+        self._patience = patience
+        self._on_progress = on_progress
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def sendall(self, data: bytes) -> None:
+        """In pieces, each of which waits no longer than the whole may. Raises TimeoutError."""
+        for start in range(0, len(data), _CHUNK_BYTES):
+            self._connection.settimeout(self._patience.left_s())
+            self._connection.sendall(data[start : start + _CHUNK_BYTES])
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What the standard library's parser reads an answer from; asked for when the request is sent."""
+        self._on_progress()
+        self._patience.begin()
+        return io.BufferedReader(_Arriving(self._connection.makefile(mode, 0), self._connection, self._patience))
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter over bounded sockets. Its ``send`` makes one call: no redirect, cookie, proxy or retry."""
+
+    def __init__(self, patience: _Patience, on_progress: Callable[[], None]) -> None:
+        class Connection(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                self.sock = _BoundedSocket(self.sock, patience, on_progress)
+
+        class Pool(HTTPSConnectionPool):
+            ConnectionCls = Connection
+
+        self._pool = Pool
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """See ``HTTPAdapter``."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"https": self._pool}
+
+
 class Exchange:
     """One call after the other over a kept connection, every call bounded in size and time.
 
-    The standard library's parser reads the answer and nothing else of it is heeded: no redirect, cookie, encoding.
+    Nothing of an answer is heeded but status, content type and body.
     """
 
     def __init__(self, ca_path: Path, clock: MonotonicClock, on_progress: Callable[[], None] = lambda: None) -> None:
         self._ca_path = ca_path
         self._on_progress = on_progress
         self._patience = _Patience(clock)
-        self._connection: socket.socket | None = None
-        self._place: tuple[str, int] | None = None
+        self._adapter = _Adapter(self._patience, on_progress)
+        self._kept = False
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._kept = False
+        self._adapter.close()
 
     def call(
         self,
@@ -182,91 +230,78 @@ class Exchange:
         allowed: tuple[int, ...] = (),
     ) -> Answer:
         """The answer, if its status is 2xx or ``allowed``. Raises LinkError or LinkRefused."""
-        request = _request(method, url, body, headers or {})
         try:
-            answer = self._exchanged(method, urlsplit(url), request, size_max)
-        except TimeoutError:
+            answer = self._exchanged(method, url, body, headers or {}, size_max=size_max)
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             self.close()
-            raise LinkError(f"HQ: silent for {SILENCE_S:.0f} s, or not whole after {DEADLINE_MS // 1000} s") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self.close()
-            raise LinkError(f"HQ: {type(error).__name__}: {_printable(str(error), 200)}") from None
+            raise LinkError(_why(error)) from None
         except LinkRefused:
             self.close()
             raise
+        self._on_progress()
         if 200 <= answer.status < 300 or (answer.status in allowed and answer.content_type.startswith("text/x.tlog.")):
             return answer
         raise _refusal(answer)
 
-    def _exchanged(self, method: str, parts: SplitResult, request: bytes, size_max: int) -> Answer:
+    def _exchanged(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], *, size_max: int
+    ) -> Answer:
         """Every call may be made twice; so one on a kept connection that HQ has closed meanwhile is."""
-        place = (parts.hostname or "", parts.port or _HTTPS_PORT)
-        kept = self._kept(place)
-        if kept is not None:
-            try:
-                return self._answer(kept, method, request, size_max)
-            except ConnectionError:
-                self.close()
-        return self._answer(self._open(place), method, request, size_max)
-
-    def _kept(self, place: tuple[str, int]) -> socket.socket | None:
-        """The connection of the last call, if it is to there and nothing has come on it since, such as its end."""
-        connection = self._connection
-        if connection is None or self._place != place or select.select([connection], [], [], 0)[0]:
-            self.close()
-            return None
-        return connection
-
-    def _open(self, place: tuple[str, int]) -> socket.socket:
-        context = ssl.create_default_context(cafile=str(self._ca_path))
-        bare = socket.create_connection(place, CONNECT_TIMEOUT_S)
+        request = requests.Request(method, url, headers={**_HEADERS, **headers}, data=body).prepare()
         try:
-            bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = context.wrap_socket(bare, server_hostname=place[0])
-        except BaseException:
-            bare.close()
-            raise
-        self._connection, self._place = connection, place
-        return connection
-
-    def _answer(self, connection: socket.socket, method: str, request: bytes, size_max: int) -> Answer:
-        self._patience.begin()
-        for start in range(0, len(request), _CHUNK_BYTES):
-            connection.settimeout(self._patience.left_s())
-            connection.sendall(request[start : start + _CHUNK_BYTES])
-        self._on_progress()
-        self._patience.begin()
-        response = http.client.HTTPResponse(connection, method=method)
-        response.fp = io.BufferedReader(_Arriving(response.fp.detach(), connection, self._patience))
-        try:
-            response.begin()
-            content_type = str(response.headers.get("content-type", "")).split(";")[0].strip()
-            body = response.read(size_max + 1)
-            if len(body) > size_max:
-                raise LinkRefused("hq_answer_too_large", f"HQ's answer is longer than {size_max} bytes")
-            if response.length:
-                raise http.client.IncompleteRead(b"", response.length)
-            whole = response.isclosed() and not response.will_close
-        finally:
-            response.close()
-        if not whole:
+            return self._once(request, size_max)
+        except requests.ConnectionError as error:
+            if not self._kept or _timed_out(error):
+                raise
             self.close()
-        self._on_progress()
-        return Answer(response.status, content_type, body)
+            return self._once(request, size_max)
+
+    def _once(self, request: requests.PreparedRequest, size_max: int) -> Answer:
+        self._patience.begin()
+        timeout = (CONNECT_TIMEOUT_S, SILENCE_S)
+        with self._adapter.send(request, stream=True, timeout=timeout, verify=str(self._ca_path)) as response:
+            found = bytearray()
+            while piece := response.raw.read(_CHUNK_BYTES, decode_content=False):
+                found += piece
+                if len(found) > size_max:
+                    raise LinkRefused("hq_answer_too_large", f"HQ's answer is longer than {size_max} bytes")
+        self._kept = True
+        content_type = str(response.headers.get("content-type", "")).split(";")[0].strip()
+        return Answer(response.status_code, content_type, bytes(found))
 
 
-def _request(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
-    parts = urlsplit(url)
-    lines = [
-        f"{method} {parts.path}{'?' if parts.query else ''}{parts.query} HTTP/1.1",
-        f"host: {parts.netloc}",
-        "accept-encoding: identity",
-        "user-agent: permitgate",
-        *(f"{name}: {value}" for name, value in headers.items()),
-    ]
-    if body is not None:
-        lines.append(f"content-length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that it was made of, outermost first: requests and urllib3 wrap one in another."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
+
+
+def _timed_out(error: BaseException) -> bool:
+    return any(isinstance(cause, TimeoutError | ReadTimeoutError) for cause in _causes(error))
+
+
+def _why(error: Exception) -> str:
+    """In words: what HQ, or the way to it, did."""
+    if _timed_out(error):
+        return f"HQ: silent for {SILENCE_S:.0f} s, or not whole after {DEADLINE_MS // 1000} s"
+    innermost = [*_causes(error)][-1]
+    match innermost:
+        case ssl.SSLCertVerificationError():
+            return f"HQ: its certificate is not believed: {_printable(innermost.verify_message, 200)}"
+        case socket.gaierror():
+            return f"HQ: its name is not known here: {innermost.strerror}"
+        case RemoteDisconnected():
+            return "HQ: closed the connection without an answer"
+        case OSError(strerror=str(said)):
+            return f"HQ: {_printable(said, 200)}"
+        case _:
+            return f"HQ: {type(innermost).__name__}: {_printable(str(innermost), 200)}"
 
 
 def checked_url(url: str) -> str:
