@@ -42,8 +42,6 @@ _DOORS = (
     WiredDoor("d2", "secure", 2, 3, 4, 7, 8, 9, bolt_pin=10),
 )
 _PINS = ("strike_pin", "contact_pin", "rex_pin", "green_pin", "red_pin", "amber_pin", "bolt_pin")
-_AWAY_MS = 800
-"""Until a badge counts as taken away: two looks of 0.2 s at an empty field, after one that may just be going on."""
 
 
 def until(what: str, look: Callable[[], Found | None], within_s: float = 10.0) -> Found:
@@ -264,7 +262,6 @@ class Plant:
         }
         self._log = folder / "gateway.log"
         self._began = 0
-        self._away_until_ms: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def rewire(self) -> None:
@@ -428,14 +425,24 @@ class Plant:
         """A badge, that may be a hostile one, lies on the reader meanwhile."""
         uid, ndef = self.badges[badge] if isinstance(badge, str) else badge
         tag = self.tags[door]
-        sleep(max(0.0, self._away_until_ms.get(door, 0) - monotonic_ms()) / 1000)
+        self.wait_away(door)
         tag.rewrite(uid, ndef, faults=faults)
         tag.present()
         try:
             yield
         finally:
             tag.remove()
-            self._away_until_ms[door] = monotonic_ms() + _AWAY_MS
+
+    def wait_away(self, door: str) -> None:
+        """Until the reader of that door has seen that the last badge was taken away: else it lies there still."""
+        until(f"the last badge at {door} is away", lambda: f"r-{door}" not in self._cards(), 8.0)
+
+    def _cards(self) -> Sequence[str]:
+        try:
+            cards: list[str] = self.status()["readers"]["cards"]
+        except PermitgateError:
+            return ()
+        return cards
 
     def tap(self, badge: tuple[bytes, bytes] | str, door: str = "d1", within_s: float = 5.0) -> dict[str, Any]:
         """Hold a badge to the reader until the journal has the answer, and take it away; the answer's body."""

@@ -253,7 +253,7 @@ def status_parts(daemon: "Daemon", config: Config) -> dict[str, Any]:
             name: {"alive": child.alive, "pid": child.pid, "restarts": child.restarts, "dropped": child.dropped}
             for name, child in children.items()
         },
-        "readers": {"lost": dict(daemon.readers.lost())},
+        "readers": {"lost": dict(daemon.readers.lost()), "cards": list(daemon.readers.cards())},
         "counters": counters(daemon),
         "sqlite_version": sqlite3.sqlite_version,
     }

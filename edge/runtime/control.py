@@ -24,13 +24,17 @@ _ANSWER_MOST = 16 * 1024 * 1024
 """``status`` of a site with thousands of permits is a few megabytes."""
 
 _TIMEOUT_S = 10.0
+_THREADS = 4
 
 Handler = Callable[[Mapping[str, Any], int | None], Mapping[str, Any]]
 """Answers a request, with the descriptor of the file that came with it, which it must not close."""
 
 
 class ControlServer:
-    """Answers requests one at a time in a thread of its own. ``handle`` may take seconds; it may raise our errors."""
+    """Answers requests in a few threads of its own, so that a client that says nothing keeps no other waiting.
+
+    ``handle`` is called in any of them, may take seconds and may raise our errors.
+    """
 
     def __init__(self, path: Path, handle: Handler) -> None:
         self._handle = handle
@@ -43,11 +47,13 @@ class ControlServer:
         os.chmod(path, 0o660)
         self._socket.listen(8)
         self._stopped = False
-        self._thread = Thread(target=self._serve, name="control", daemon=True)
+        names = [f"control-{number}" for number in range(_THREADS)]
+        self._threads = [Thread(target=self._serve, name=name, daemon=True) for name in names]
 
     def start(self) -> None:
         """Begin to answer."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Stop answering and remove the socket."""
@@ -55,8 +61,9 @@ class ControlServer:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        if self._thread.is_alive():
-            self._thread.join(_TIMEOUT_S)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_TIMEOUT_S)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
 

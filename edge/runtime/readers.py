@@ -255,6 +255,10 @@ class Readers:
         """Readers that do not work now, and why."""
         return dict(self._lost)
 
+    def cards(self) -> tuple[str, ...]:
+        """Readers on which a card lies: the next tap there comes when it was taken away."""
+        return tuple(sorted(self._lying))
+
     def counters(self) -> Mapping[str, ReaderCounters]:
         """Per reader."""
         return {reader: thread.snapshot() for reader, thread in self._threads.items()}

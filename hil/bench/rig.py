@@ -5,7 +5,7 @@ worker ``w<n>``; the guardian ``g1`` guards all. It lives in the caller's proces
 """
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ import orjson
 from edge.app.enrol import enrol
 from edge.app.hq import init, issue_badge
 from edge.config import load
-from edge.host.system_clock import monotonic_ms, monotonic_us, sleep, utc_ms
+from edge.host.system_clock import monotonic_ms, monotonic_us, utc_ms
 from hil.bench.gateway import DAEMON, GatewayProcess, HqProcess, wait_until
 from hil.modbus_site import ModbusSite
 from hil.modbus_unit import SimulatedUnit, load_profile_data
@@ -29,8 +29,8 @@ SITE, ORGANISATION, GATEWAY = "s014", "pg.example.org", "gw1"
 GOOD_GAS, TOO_MUCH_GAS = "1.5", "35.0"
 _PINS_A_PLACE = 8
 _FIRST_PIN = 2
-_GONE_MS = 1_000
-"""Longer than a reader takes to see that a card was taken away."""
+_GONE_S = 5.0
+"""A reader sees sooner that a card was taken away."""
 
 
 class WatchedTag(SimulatedTag):
@@ -100,7 +100,10 @@ _UNITS = Lock()
 class Place:
     """One area of the rig, from outside: who taps, what the door does, what the gas is."""
 
-    def __init__(self, number: int, wiring: Wiring, unit: WatchedUnit, tag: WatchedTag) -> None:
+    def __init__(
+        self, number: int, wiring: Wiring, unit: WatchedUnit, tag: WatchedTag, cards: Callable[[], Sequence[str]]
+    ) -> None:
+        """``cards`` tells on which readers a card lies."""
         self.number = number
         self.area, self.door, self.permit, self.worker = f"a{number}", f"d{number}", f"P{number}", f"w{number}"
         self.wiring = wiring
@@ -108,11 +111,11 @@ class Place:
         self.tag = tag
         self.uid = bytes([4, 0x11, 0x22, 0x33, 0x44, 0x55, number])
         self.badges: dict[str, bytes] = {}
-        self._removed_at = 0
+        self._cards = cards
 
     def show(self, who: str) -> int:
         """Hold that person's badge to the reader; returns when, CLOCK_BOOTTIME in milliseconds."""
-        sleep(max(0, self._removed_at + _GONE_MS - monotonic_ms()) / 1000)
+        wait_until(f"the last badge at {self.door} is away", lambda: f"r{self.number}" not in self._cards(), _GONE_S)
         at = monotonic_ms()
         self.tag.show(self.uid, self.badges[who])
         return at
@@ -120,7 +123,6 @@ class Place:
     def take_away(self) -> None:
         """Take the badge away; the next one is held there only when the reader knows."""
         self.tag.remove()
-        self._removed_at = monotonic_ms()
 
     def wait(self, what: str, now: str, since: int, within_s: float = 5.0) -> WireChange:
         """That change of the door, or of the siren, from then on. Raises AssertionError if it does not come."""
@@ -222,7 +224,7 @@ class Rig:
             [WiredDoor(f"d{number}", "secure", **_door_pins(number)) for number in numbers],
             [WiredSiren(f"a{number}", _pins(number)[7], "sounding") for number in numbers],
         )
-        self.places = [Place(n, self._wiring, units[n - 1], WatchedTag(0, bytes(7), b"")) for n in numbers]
+        self.places = [Place(n, self._wiring, units[n - 1], WatchedTag(0, bytes(7), b""), self._cards) for n in numbers]
         code = init(self.hq_folder, (SITE, ORGANISATION), GATEWAY, []).code
         self._import_records()
         self.hq.start()
@@ -232,6 +234,10 @@ class Rig:
         for place in self.places:
             for who in (place.worker, "g1"):
                 place.badges[who] = wrap_ndef(issue_badge(self.hq_folder, who, place.permit, place.uid))
+
+    def _cards(self) -> Sequence[str]:
+        cards: list[str] = self.gateway.status().get("readers", {}).get("cards", [])
+        return cards
 
     @property
     def hq_folder(self) -> Path:

@@ -25,7 +25,7 @@ from hil.demo_steps.story import until
 from hil.demo_steps.witness import Witness
 from hil.gateway_process import PERMITGATE, ServiceProcess
 from hil.link_cut import LinkCut
-from hil.virtual_site import AWAY_S, VirtualSite
+from hil.virtual_site import VirtualSite
 from sync.formats.merkle import root_at
 from sync.hq.place import open_place
 from sync.hq.store import Log
@@ -34,6 +34,7 @@ DOORS = {"r1": "d1", "r2": "d2"}
 """Which door a reader serves."""
 
 ANSWER_S = 4.0
+AWAY_S = 5.0
 _COMMAND_S = 40.0
 _LIGHTS = {"granted": "green", "noted": "green", "denied": "red", "review": "red"}
 _SHOWN_S = 1.0
@@ -82,7 +83,7 @@ class Stage:
         self.badges: dict[str, Badge] = {}
         self.before_kill = 0
         self.freeze = ""
-        self._last: dict[str, tuple[Badge, int]] = {}
+        self._last: dict[str, Badge] = {}
         self._stack = ExitStack()
         with ExitStack() as building:
             hq_port, modbus_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_STREAM)
@@ -146,13 +147,19 @@ class Stage:
 
     @contextmanager
     def holding(self, badge: Badge, reader: str = "r1") -> Iterator[None]:
-        """Hold a badge to a reader; the same one again only after it has been away long enough."""
-        last, left_ms = self._last.get(reader, (None, 0))
-        if last == badge:
-            sleep(max(0, left_ms + int(AWAY_S * 1000) - monotonic_ms()) / 1000)
+        """Hold a badge to a reader; the same one again only when the reader saw that it was away."""
+        if self._last.get(reader) == badge:
+            until(f"the last badge at {reader} is away", lambda: reader not in self._cards(), AWAY_S)
         with self.site.holding(reader, badge.uid, badge.ndef):
             yield
-        self._last[reader] = (badge, monotonic_ms())
+        self._last[reader] = badge
+
+    def _cards(self) -> Sequence[str]:
+        try:
+            cards: list[str] = self.status()["readers"]["cards"]
+        except TransientError:
+            return ()
+        return cards
 
     def tap(self, badge: Badge | str, reader: str = "r1") -> Answer:
         """Hold a badge to a reader until the door has answered. Raises BrokenOffError if it does not."""

@@ -12,15 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nfc_tags import Card, RawTag, nfcpy_type2, nfcpy_type4, type2_card, type4_card
 from plants import GUARDIAN_UID, SITE, WORKER_UID, Plant, Template, free_port, plant
 
-from edge.host.system_clock import sleep, utc_ms
+from edge.host.system_clock import utc_ms
 from sync.formats.badge_token import BadgeClaims, decode, encode_and_sign, unwrap_ndef, wrap_ndef
 from sync.hq.key_files import load_key
 from sync.hq.place import open_place
 
 pytestmark = pytest.mark.system
-
-AWAY_S = 0.7
-"""The reader looks each 0.2 s, and a card is gone after two looks in vain."""
 
 SHORT_UID = bytes.fromhex("08aabbcc")
 
@@ -36,7 +33,7 @@ def gateway(fresh: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def raw_tap(gateway: Plant, uid: bytes, sak: int, card: Card) -> dict[str, object]:
     """What is answered to a tag of the test's own at the reader of d2."""
-    sleep(AWAY_S)
+    gateway.wait_away("d2")
     start = gateway.size()
     with RawTag(gateway.bare["d2"], uid, sak, card):
         return gateway.decision(start, "d2")
