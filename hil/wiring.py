@@ -212,14 +212,17 @@ class Wiring:
             return [change for change in self._history if change.at >= since]
 
     def wait_for(
-        self, where: str, what: str, now: str, *, within_s: float, since: MonotonicMs = _EVER
+        self, where: str, what: str, now: str | tuple[str, ...], *, within_s: float, since: MonotonicMs = _EVER
     ) -> WireChange | None:
-        """The first such change from ``since`` on, waiting for it at most that long; None when it did not come."""
+        """The first such change from ``since`` on, waiting for it at most that long; None when it did not come.
+
+        Several ``now``: whichever comes first.
+        """
+        wanted = (now,) if isinstance(now, str) else now
 
         def found() -> WireChange | None:
-            wanted = (where, what, now)
-            fits = (c for c in self._history if c.at >= since and (c.where, c.what, c.now) == wanted)
-            return next(fits, None)
+            fits = (c for c in self._history if c.at >= since and (c.where, c.what) == (where, what))
+            return next((c for c in fits if c.now in wanted), None)
 
         with self._changed:
             return self._changed.wait_for(found, within_s)
