@@ -214,10 +214,7 @@ class Wiring:
     def wait_for(
         self, where: str, what: str, now: str | tuple[str, ...], *, within_s: float, since: MonotonicMs = _EVER
     ) -> WireChange | None:
-        """The first such change from ``since`` on, waiting for it at most that long; None when it did not come.
-
-        Several ``now``: whichever comes first.
-        """
+        """The first such change from ``since`` on, of several ``now`` to any; None when none came within that time."""
         wanted = (now,) if isinstance(now, str) else now
 
         def found() -> WireChange | None:

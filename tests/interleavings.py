@@ -325,7 +325,7 @@ _WEIGHTS = {
     Interleaving.clock: 3,
     Interleaving.time_passes: 3,
     Interleaving.person_acts: 4,
-    Interleaving.clears: 4,
+    Interleaving.clears: 9,
     Interleaving.restart: 1,
 }
 _CACHED: dict = {}

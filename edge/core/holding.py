@@ -156,7 +156,7 @@ def _failing(turn: Turn, permit: Permit) -> list[str]:
     watch(turn, permit.permit)
     reasons = [each.reason.value for each in conditions_of(turn, permit) if each.reason is not None]
     since = turn.state.clear_since.get(permit.permit)
-    holdoff_ms = max((each.settle_ms for each in interlocks_of(turn.state, permit)), default=0)
+    holdoff_ms = max((each.settle_ms for each in interlocks_of(turn, permit)), default=0)
     if not reasons and (since is None or turn.now_ms - since < holdoff_ms):
         reasons.append(Reason.READING_SETTLING.value)
     return list(dict.fromkeys(reasons))

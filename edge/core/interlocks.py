@@ -1,13 +1,14 @@
 """Interlocks: what a permit type demands of the readings, judged exactly and always to the safe side."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
 
+from edge.core.clock import ClockInterval
 from edge.core.readings import BlockRead, MonotonicMs, Quality
 from edge.core.reasons import Reason
-from edge.core.rules import Channel, Interlock, Rule, RulePack, applies_to_gas, good_steps, limit_in_unit
+from edge.core.rules import Channel, Interlock, Rule, RulePack, Validity, applies_to_gas, good_steps, limit_in_unit
 
 _UNSAFE = {
     Quality.STALE: Reason.READING_STALE,
@@ -194,23 +195,39 @@ def judge(measured: Measured) -> Condition:
     return Condition(measured, None)
 
 
-def carries(interlock: Interlock, device: DeviceMemory | None, now_ms: MonotonicMs) -> bool:
-    """Whether the newest reading alone shows that nothing trips: good, fresh, inside the limits.
+Bounds: TypeAlias = tuple[tuple[int, int, int], ...]
+"""Of each interlock on a device: its channel's place in the device's blocks, the lowest and the highest good steps."""
+
+_UNBOUNDED = 1 << 63
+
+
+def bounds_of(interlocks: Iterable[Interlock], channels: tuple[str, ...]) -> Bounds | None:
+    """The bounds of interlocks of one device whose blocks have these channels; None if a block alone decides nothing.
+
+    A gust is judged over its window.
+    """
+    bounds = []
+    for each in interlocks:
+        if each.window_ms or each.channel not in channels:
+            return None
+        lowest = -_UNBOUNDED if each.lowest_good is None else each.lowest_good
+        highest = _UNBOUNDED if each.highest_good is None else each.highest_good
+        bounds.append((channels.index(each.channel), lowest, highest))
+    return tuple(bounds)
+
+
+def carries(bounds: Bounds, block: BlockRead) -> bool:
+    """Whether a fresh block alone shows that nothing trips: every bound reading good and inside its limits.
 
     The short way for the thousands of readings that are so; never true where ``trips(judge(measure(...)))`` is. False
-    says nothing: gusts, lost readings and limits crossed are left to the long way.
+    says nothing: what is lost or crossed is left to the long way.
     """
-    if device is None or interlock.window_ms:
-        return False
-    block = device.newest
-    if now_ms - block.taken_at > interlock.stale_ms or interlock.channel not in block.channels:
-        return False
-    place = block.channels.index(interlock.channel)
-    steps = block.steps[place]
-    if steps is None or block.qualities[place] is not Quality.GOOD:
-        return False
-    highest, lowest = interlock.highest_good, interlock.lowest_good
-    return (highest is None or steps <= highest) and (lowest is None or steps >= lowest)
+    steps = block.steps
+    for place, lowest, highest in bounds:
+        value = steps[place]
+        if value is None or not lowest <= value <= highest:
+            return False
+    return True
 
 
 def over(interlock: Interlock, steps: int) -> bool:
@@ -237,27 +254,32 @@ def trips(condition: Condition) -> bool:
 def bind(packs: tuple[RulePack, ...], permit_type: str, channels: tuple[Channel, ...], timing: "Timing") -> "Demands":
     """What the packs of an area demand of a permit type on the channels that the area has.
 
-    ``missing`` names the quantities that a rule demands and no channel measures. Raises RulePackError if a channel
-    cannot be judged by a rule (unknown gas, no conversion).
+    Raises RulePackError if a channel cannot be judged by a rule (unknown gas, no conversion).
     """
     interlocks: list[Interlock] = []
-    missing: set[str] = set()
+    missing: set[tuple[str, str]] = set()
     rules = [(pack, rule) for pack in packs for rule in pack.rules if permit_type in rule.permit_types]
     for pack, rule in rules:
         fitted = [channel for channel in channels if channel.quantity == rule.quantity]
         if not fitted and not rule.where_fitted:
-            missing.add(rule.quantity)
+            missing.add((rule.quantity, _named(pack, rule)))
         judged = [channel for channel in fitted if applies_to_gas(rule, channel, pack.gases)]
         interlocks.extend(_interlock(pack, rule, channel, timing) for channel in judged)
-    return Demands(tuple(interlocks), tuple(sorted(missing)))
+    return Demands(
+        tuple(interlocks), tuple(sorted(missing)), {_named(pack, rule): rule.validity for pack, rule in rules}
+    )
+
+
+def _named(pack: RulePack, rule: Rule) -> str:
+    return f"{pack.pack}/{rule.rule}"
 
 
 def _interlock(pack: RulePack, rule: Rule, channel: Channel, timing: "Timing") -> Interlock:
     lowest, highest = good_steps(rule, limit_in_unit(rule, channel, pack.gases), channel.resolution)
     wind = channel.quantity == "wind_speed"
     return Interlock(
-        interlock=f"{pack.pack}/{rule.rule}@{channel.name}",
-        rule=f"{pack.pack}/{rule.rule}",
+        interlock=f"{_named(pack, rule)}@{channel.name}",
+        rule=_named(pack, rule),
         clause=rule.clause,
         device=channel.device,
         channel=channel.channel,
@@ -283,7 +305,31 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """The interlocks of one permit type in one area, and the quantities that nothing there measures."""
+    """The interlocks of one permit type in one area, and what nothing there measures, as (quantity, rule).
+
+    ``validities`` tells of each rule when it holds.
+    """
 
     interlocks: tuple[Interlock, ...]
-    missing: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+    validities: Mapping[str, Validity]
+
+    def in_force(self, clock: ClockInterval) -> "Demands":
+        """Those of rules that hold now, or may."""
+        held = {rule for rule, validity in self.validities.items() if validity.may_hold(clock)}
+        if len(held) == len(self.validities):
+            return self
+        interlocks = tuple(each for each in self.interlocks if each.rule in held)
+        return Demands(interlocks, tuple(each for each in self.missing if each[1] in held), self.validities)
+
+    def on(self, device: str) -> tuple[Interlock, ...]:
+        """The interlocks of one device, whether they hold yet or not."""
+        return tuple(each for each in self.interlocks if each.device == device)
+
+    def quantities(self) -> tuple[str, ...]:
+        """What nothing measures, each once."""
+        return tuple(dict.fromkeys(quantity for quantity, _ in self.missing))
+
+
+NO_DEMANDS = Demands((), (), {})
+"""Of a permit that is for elsewhere, or of a type that no pack of the area knows."""

@@ -6,14 +6,16 @@ judging a reading is an integer comparison.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, Literal
 
+from edge.core.clock import ClockInterval
 from edge.core.reasons import Reason
 
 _MARKS = frozenset({"V", "V2", "U", "D"})
+_CHINA = timezone(timedelta(hours=8))
 _UNITS = frozenset({"%vol", "%LEL", "m/s"})
 
 
@@ -36,8 +38,28 @@ class PermitType:
 
 
 @dataclass(frozen=True, slots=True)
+class Validity:
+    """From when on a rule holds, and until when, UTC ms, the end exclusive; None: no end."""
+
+    since_ms: int
+    until_ms: int | None
+
+    def may_hold(self, clock: ClockInterval) -> bool:
+        """True if the rule holds at some instant of the interval: in doubt it does."""
+        begun = clock.hi_ms is None or clock.hi_ms >= self.since_ms
+        return begun and (self.until_ms is None or clock.lo_ms < self.until_ms)
+
+    def holds_from(self, instant_ms: int) -> bool:
+        """True if the rule holds at that instant and ever after."""
+        return self.since_ms <= instant_ms and self.until_ms is None
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """One limit of one quantity for some permit types, valid from ``since`` on (and before ``until`` if set)."""
+    """One limit of one quantity for some permit types, valid from ``since`` on (and before ``until`` if set).
+
+    Both are days of the calendar in China and begin at 00:00 +08:00.
+    """
 
     rule: str
     clause: str
@@ -56,6 +78,15 @@ class Rule:
     where_fitted: bool
     words_zh: str
     words_en: str
+
+    @property
+    def validity(self) -> Validity:
+        """When the rule holds."""
+        return Validity(_midnight_ms(self.since), None if self.until is None else _midnight_ms(self.until))
+
+
+def _midnight_ms(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=_CHINA).timestamp()) * 1000
 
 
 @dataclass(frozen=True, slots=True)

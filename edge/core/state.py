@@ -8,7 +8,7 @@ from edge.core.clock import Anchor
 from edge.core.doors import DoorState
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
-from edge.core.interlocks import DeviceMemory
+from edge.core.interlocks import Bounds, DeviceMemory
 from edge.core.readings import MonotonicMs
 from edge.core.site import Site
 
@@ -81,6 +81,14 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """A running permit that is bound to a device. ``bounds`` None: a block of it alone never shows that all is good."""
+
+    permit: str
+    bounds: Bounds | None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The whole state. Everything but ``durable`` begins empty at each start: readings are never_read, grants void.
 
@@ -97,7 +105,7 @@ class State:
     doors: Mapping[str, DoorState] = field(default_factory=dict)
     memories: Mapping[str, DeviceMemory] = field(default_factory=dict)
     permits: Mapping[str, Permit] = field(default_factory=dict)
-    watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    watched: Mapping[str, tuple[Watch, ...]] = field(default_factory=dict)
     pending: Mapping[int, Grant] = field(default_factory=dict)
     gathers: Mapping[str, int] = field(default_factory=dict)
     clear_since: Mapping[str, MonotonicMs] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question,
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
 from edge.core.facts import Facts, Permit, Side, Tap
-from edge.core.interlocks import Condition, measure
+from edge.core.interlocks import NO_DEMANDS, Condition, measure
 from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
 from edge.core.passing import advance_door, relock_held
 from edge.core.readings import MonotonicMs
@@ -107,9 +107,8 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
 def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bool) -> PermitSlice:
     """One permit with the state that bears on it in that area."""
     plan, durable = state.site.areas[area], state.durable
-    demands = plan.demands.get(permit.permit_type)
-    interlocks = () if demands is None else demands.interlocks
-    here = area in permit.areas
+    known = plan.demands.get(permit.permit_type) if area in permit.areas else None
+    demands = NO_DEMANDS if known is None else known.in_force(turn.now.clock)
     return PermitSlice(
         permit=permit,
         permit_type=plan.permit_types.get(permit.permit_type),
@@ -118,8 +117,8 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bo
         begun=permit.permit in durable.running,
         guardian_age_ms=_age_ms(durable.guardians.get(permit.permit, {}).get(area), permit, turn),
         harness_age_ms=_age_ms(durable.harness.get(permit.permit), permit, turn),
-        missing=() if demands is None or not here else demands.missing,
-        measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in interlocks if here),
+        missing=demands.quantities(),
+        measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in demands.interlocks),
     )
 
 

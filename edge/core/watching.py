@@ -1,15 +1,26 @@
 """Readings as they come: memory, trips of running permits, and what clears them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from edge.core.fold import without
-from edge.core.interlocks import Condition, DeviceMemory, carries, judge, measure, remember_block, trips
+from edge.core.interlocks import (
+    Bounds,
+    Condition,
+    Demands,
+    DeviceMemory,
+    bounds_of,
+    carries,
+    judge,
+    measure,
+    remember_block,
+    trips,
+)
 from edge.core.messages import Timer
 from edge.core.passing import lock_now
 from edge.core.readings import BlockRead
 from edge.core.reasons import Reason
 from edge.core.rules import Interlock
-from edge.core.state import State, Work
+from edge.core.state import State, Watch, Work
 from edge.core.turn import Turn
 
 _NO_WINDOWS: Mapping[str, int] = {}
@@ -17,18 +28,25 @@ _CLEAR = frozenset({None, Reason.READING_SETTLING})
 
 
 def block_read(turn: Turn, block: BlockRead) -> None:
-    """One block of one device: remembered, and the running permits that are bound to it judged at once."""
+    """One block of one device: remembered, and the running permits that are bound to it judged at once.
+
+    What other devices say was judged when they said it, and their silence is when their stale timer runs out.
+    """
     state = turn.state
     site = state.site
     memory = remember_block(
         state.memories.get(block.device), block, site.windows.get(block.device, _NO_WINDOWS), site.policy.stale_ms
     )
     turn.change(memories={**state.memories, block.device: memory})
-    permits = state.watched.get(block.device)
-    if permits:
+    watches = state.watched.get(block.device)
+    if watches:
         _await_block(turn, block.device, memory)
-        for permit in permits:
-            watch(turn, permit)
+        fresh = turn.now_ms - block.taken_at <= site.policy.stale_ms
+        short = fresh and block.channels == site.channels.get(block.device)
+        for each in watches:
+            bounds = each.bounds if short and each.permit not in state.durable.trips else None
+            if bounds is None or not carries(bounds, block):
+                watch(turn, each.permit)
 
 
 def _await_block(turn: Turn, device: str, memory: DeviceMemory | None) -> None:
@@ -40,26 +58,28 @@ def _await_block(turn: Turn, device: str, memory: DeviceMemory | None) -> None:
 
 def stale_due(turn: Turn, device: str) -> None:
     """No block came from a device in time: judge its permits without one."""
-    for permit in turn.state.watched.get(device, ()):
-        watch(turn, permit, silent=device)
+    for each in turn.state.watched.get(device, ()):
+        watch(turn, each.permit, silent=device)
 
 
-def interlocks_of(state: State, work: Work) -> tuple[Interlock, ...]:
-    """Every interlock that binds a permit in the areas of this site."""
-    found: list[Interlock] = []
+def _demands_of(state: State, work: Work) -> Iterator[Demands]:
     for area in work.areas:
         plan = state.site.areas.get(area)
         demands = None if plan is None else plan.demands.get(work.permit_type)
-        found.extend(() if demands is None else demands.interlocks)
-    return tuple(found)
+        if demands is not None:
+            yield demands
+
+
+def interlocks_of(turn: Turn, work: Work) -> tuple[Interlock, ...]:
+    """Every interlock that binds a permit in the areas of this site now."""
+    in_force = (demands.in_force(turn.now.clock) for demands in _demands_of(turn.state, work))
+    return tuple(interlock for demands in in_force for interlock in demands.interlocks)
 
 
 def conditions_of(turn: Turn, work: Work) -> tuple[Condition, ...]:
     """The verdict on each interlock of a permit now."""
     memories = turn.state.memories
-    return tuple(
-        judge(measure(each, memories.get(each.device), turn.now_ms)) for each in interlocks_of(turn.state, work)
-    )
+    return tuple(judge(measure(each, memories.get(each.device), turn.now_ms)) for each in interlocks_of(turn, work))
 
 
 def watch(turn: Turn, permit_id: str, silent: str | None = None) -> None:
@@ -68,13 +88,9 @@ def watch(turn: Turn, permit_id: str, silent: str | None = None) -> None:
     A device that was not read since the start is waited for like one that fell silent: until its stale timer runs out,
     which names it in ``silent``. Else each restart would trip whatever is bound to two devices.
     """
-    state, now_ms = turn.state, turn.now_ms
+    state = turn.state
     work = state.work(permit_id)
     if work is None:
-        return
-    if permit_id not in state.durable.trips and all(
-        carries(each, state.memories.get(each.device), now_ms) for each in interlocks_of(state, work)
-    ):
         return
     conditions = conditions_of(turn, work)
     failing = next((each for each in conditions if trips(each) and not _awaited(state, each, silent)), None)
@@ -123,21 +139,29 @@ def rewatch(turn: Turn) -> None:
     timer runs anew.
     """
     state = turn.state
-    index = _watched(state)
-    for device, permits in sorted(index.items()):
-        if set(permits) <= set(state.watched.get(device, ())):
-            continue
-        _await_block(turn, device, state.memories.get(device))
+    index = _watched(state, turn.now.clock.lo_ms)
+    for device, watches in sorted(index.items()):
+        before = {each.permit for each in state.watched.get(device, ())}
+        if not {each.permit for each in watches} <= before:
+            _await_block(turn, device, state.memories.get(device))
     kept = {permit: since for permit, since in state.clear_since.items() if permit in state.durable.trips}
     turn.change(watched=index, clear_since=kept)
 
 
-def _watched(state: State) -> dict[str, tuple[str, ...]]:
+def _watched(state: State, lo_ms: int) -> dict[str, tuple[Watch, ...]]:
     """The running permits by device, for the index that ``block_read`` uses."""
-    index: dict[str, list[str]] = {}
+    index: dict[str, list[Watch]] = {}
     for permit_id in state.durable.running:
         work = state.work(permit_id)
-        devices = () if work is None else {each.device for each in interlocks_of(state, work)}
-        for device in sorted(devices):
-            index.setdefault(device, []).append(permit_id)
-    return {device: tuple(permits) for device, permits in index.items()}
+        bound = () if work is None else tuple(_demands_of(state, work))
+        for device in sorted({each.device for demands in bound for each in demands.interlocks}):
+            index.setdefault(device, []).append(Watch(permit_id, _bounds(state, bound, device, lo_ms)))
+    return {device: tuple(watches) for device, watches in index.items()}
+
+
+def _bounds(state: State, bound: tuple[Demands, ...], device: str, lo_ms: int) -> Bounds | None:
+    """None also while a rule does not hold yet, or ends: then the clock has a say."""
+    interlocks = [(each, demands.validities[each.rule]) for demands in bound for each in demands.on(device)]
+    if not all(validity.holds_from(lo_ms) for _, validity in interlocks):
+        return None
+    return bounds_of((each for each, _ in interlocks), state.site.channels.get(device, ()))

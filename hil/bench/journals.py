@@ -29,8 +29,12 @@ from sync.formats.merkle import Frontier, leaf_hash
 from sync.formats.note import SigningKey
 from sync.link.downlink import Downlink, PinnedKeys
 
-_SINGLE = 400
+_SINGLE = 800
 _BATCHED = 25_600
+_PASS = 100
+_BATCHED_PASSES = 4
+"""What else runs on the machine can spoil a pass and can make none better: each side is its quietest pass."""
+
 _DELTAS = 40
 _DELTA = 100
 _PEPPER = bytes(range(32))
@@ -111,14 +115,22 @@ def journal_single(folder: Path) -> Row:
             began = monotonic_us()
             writer.append([entry])
             ours.append(monotonic_us() - began)
-    detail = {"durable": spread(ours), "bare": spread(bare), "row_bytes": sum(map(len, rows)) // len(rows)}
-    ratio = median(ours) / median(bare)
+    medians = [
+        (median(ours[start : start + _PASS]), median(bare[start : start + _PASS])) for start in range(0, _SINGLE, _PASS)
+    ]
+    best_ours, best_bare = min(pair[0] for pair in medians), min(pair[1] for pair in medians)
+    detail = {
+        "durable": spread(ours),
+        "bare": spread(bare),
+        "ratio_of_each_pass": [round(one / other, 3) for one, other in medians],
+        "row_bytes": sum(map(len, rows)) // len(rows),
+    }
     return Row(
         "journal_single",
-        ratio,
+        best_ours / best_bare,
         "×",
-        "one bare SQLite FULL commit of as many bytes, median",
-        median(bare) / 1000,
+        "one bare SQLite FULL commit of as many bytes, median of the quietest pass",
+        best_bare / 1000,
         "ms",
         1.5,
         detail=detail,
@@ -130,6 +142,24 @@ def journal_batched(folder: Path) -> Row:
     passages = passage_entries(folder, 200)
     entries = _numbered(passages, _BATCHED)
     rows = _bytes_of(folder, entries[:GROUP_MAX])
+    passes = [_batched_pass(folder, entries, rows) for _ in range(_BATCHED_PASSES)]
+    ours_s, bare_s = min(each[0] for each in passes), min(each[1] for each in passes)
+    value = _BATCHED / ours_s
+    detail = {
+        "per_s_of_each_pass": [round(_BATCHED / each[0]) for each in passes],
+        "entries": _BATCHED,
+        "kinds": sorted({entry.kind for entry in passages}),
+        "group": GROUP_MAX,
+        "row_bytes": sum(map(len, rows)) // len(rows),
+    }
+    named = f"bare SQLite FULL commits of {GROUP_MAX} such rows"
+    return Row(
+        "journal_batched_per_s", value, "per s", named, _BATCHED / bare_s, "per s", 25_000, "at least", detail=detail
+    )
+
+
+def _batched_pass(folder: Path, entries: Sequence[Entry], rows: Sequence[bytes]) -> tuple[float, float]:
+    """Seconds until all entries are durable in a new journal, and for bare commits of as many bytes."""
     with _journal(folder) as (writer, table):
         events = JournalEvents(_ignore, _fail, _ignore, _ignore, _ignore)
         thread = JournalThread(writer, monotonic_ms, events, grant_pending=lambda: False)
@@ -141,17 +171,7 @@ def journal_batched(folder: Path) -> Row:
         ours_s = (monotonic_us() - began) / 1e6
         bare_s = sum(table.commit(rows) for _ in range(_BATCHED // GROUP_MAX)) / 1e6
         thread.finish()
-    value = _BATCHED / ours_s
-    detail = {
-        "entries": _BATCHED,
-        "kinds": sorted({entry.kind for entry in passages}),
-        "group": GROUP_MAX,
-        "row_bytes": sum(map(len, rows)) // len(rows),
-    }
-    named = f"bare SQLite FULL commits of {GROUP_MAX} such rows"
-    return Row(
-        "journal_batched_per_s", value, "per s", named, _BATCHED / bare_s, "per s", 25_000, "at least", detail=detail
-    )
+    return ours_s, bare_s
 
 
 def _ignore(*_: object) -> None:

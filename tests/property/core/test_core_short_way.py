@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.core.interlocks import Interlock, carries, judge, measure, remember_block, trips
+from edge.core.interlocks import Interlock, bounds_of, carries, judge, measure, remember_block, trips
 from edge.core.readings import BlockRead, MonotonicMs, Quality
 from edge.core.reasons import Reason
 
@@ -52,18 +52,21 @@ def test_what_carries_never_trips(readings, waited_ms, highest, lowest, window_m
         block = BlockRead("d", ("c",), (value,), (quality,), MonotonicMs(now_ms))
         memory = remember_block(memory, block, windows, STALE_MS)
     now_ms += waited_ms
-    if carries(bound, memory, MonotonicMs(now_ms)):
+    bounds = bounds_of([bound], ("c",))
+    assert (bounds is None) is bool(window_ms)
+    if bounds is not None and memory is not None and waited_ms <= STALE_MS and carries(bounds, memory.newest):
         condition = judge(measure(bound, memory, MonotonicMs(now_ms)))
         assert not trips(condition)
         assert condition.reason in (None, Reason.READING_SETTLING)
 
 
-def test_a_fresh_good_reading_at_the_limit_carries_and_one_step_above_does_not():
-    bound = interlock(100, None, 0)
-    at = MonotonicMs(5_000)
-    for steps, expected in ((100, True), (101, False)):
-        memory = remember_block(None, BlockRead("d", ("c",), (steps,), (Quality.GOOD,), at), {}, STALE_MS)
-        assert carries(bound, memory, at) is expected
-        assert carries(bound, memory, MonotonicMs(at + STALE_MS)) is expected
-        assert not carries(bound, memory, MonotonicMs(at + STALE_MS + 1))
-    assert not carries(bound, None, at)
+def test_a_good_reading_at_the_limit_carries_and_one_step_beyond_does_not():
+    bounds = bounds_of([interlock(100, None, 0), interlock(None, 95, 0)], ("other", "c"))
+    for steps, expected in ((94, False), (95, True), (100, True), (101, False), (None, False)):
+        quality = Quality.COMM_FAIL if steps is None else Quality.GOOD
+        block = BlockRead("d", ("other", "c"), (7, steps), (Quality.GOOD, quality), MonotonicMs(5_000))
+        assert carries(bounds, block) is expected
+
+
+def test_a_channel_that_a_devices_blocks_have_not_is_never_passed_over():
+    assert bounds_of([interlock(100, None, 0)], ("other",)) is None

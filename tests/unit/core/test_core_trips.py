@@ -20,7 +20,7 @@ from sites import (
 
 from edge.core.facts import Worker
 from edge.core.messages import Answer, Lock, Noticed, OperatorAction, SetTimer, Sound, Started, Timer, TimerDue, Unlock
-from edge.core.readings import Quality
+from edge.core.readings import BlockRead, MonotonicMs, Quality
 from edge.core.state import Running
 
 RETEST, RELEASE, CONFIRM = OperatorAction.RETEST, OperatorAction.RELEASE, OperatorAction.CONFIRM
@@ -52,6 +52,12 @@ def test_over_the_limit_sounds_and_locks_and_records_in_the_same_step():
 def test_at_the_limit_nothing_trips():
     made = begun_bench().block("gas1", 100)
     assert (made.entries, commands(made, Sound), commands(made, Lock)) == ((), [], [])
+
+
+def test_a_reading_is_judged_by_its_name_and_not_by_its_place_in_the_block():
+    bench = begun_bench()
+    block = BlockRead("gas1", ("other", "gas"), (0, 101), (Quality.GOOD,) * 2, MonotonicMs(bench.now_ms))
+    assert kinds(bench.go(block)) == ["permit.tripped"]
 
 
 def test_a_permit_not_begun_is_refused_and_not_tripped():
@@ -121,7 +127,7 @@ def test_oxygen_trips_at_both_ends():
         p1 = permit(permit_type="70")
         bench.authority(p1)
         demands = bench.state.site.areas["north"].demands["70"]
-        assert demands.missing == ("combustible",)
+        assert demands.quantities() == ("combustible",)
         bench.record()
         bench.state = replace(
             bench.state, durable=replace(bench.state.durable, running={"P1": Running("P1", 0, "70", ("north",))})
