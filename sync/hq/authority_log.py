@@ -97,7 +97,7 @@ class AuthorityLog:
                 if held is not None and held.revoked:
                     return False
                 revision, place = (held.revision, held.index) if held is not None else (0, None)
-                transaction.set_record(kind.value, identity, Record(revision, place, revoked=True), None)
+                transaction.set_record(kind.value, identity, Record(revision, place, revoked=True, short_id=None))
             case Freeze(freeze_id, scope, by, why):
                 if transaction.has_freeze(freeze_id):
                     raise Refusal(RefusalCode.OPERATION, f"fid {freeze_id}: used by another freeze; give a new one")
@@ -155,7 +155,10 @@ def _put(transaction: HqTransaction, operation: Put, index: int) -> None:
         found = f"rev {operation.revision}, HQ holds rev {held.revision} with other content"
         raise Refusal(RefusalCode.OPERATION, f"{kind} {identity}: {found}; raise rev above it")
     short_id = _short_id(transaction, operation)
-    transaction.set_record(kind, identity, Record(operation.revision, index, revoked=False), short_id)
+    if operation.kind is Kind.PERMIT and held is not None and held.short_id is None and short_id is not None:
+        # A gateway's chain of it has ended with permit.closed; what would follow no evidence pack can hold.
+        raise Refusal(RefusalCode.OPERATION, f"permit {identity}: over, which is for ever; give work anew a new id")
+    transaction.set_record(kind, identity, Record(operation.revision, index, revoked=False, short_id=short_id))
 
 
 def _short_id(transaction: HqTransaction, operation: Put) -> int | None:

@@ -180,14 +180,14 @@ class SqliteTransaction:
 
     def record(self, kind: str, identity: str) -> Record | None:
         """See ``HqTransaction.record``."""
-        row = self._one("SELECT revision, idx, revoked FROM record WHERE kind = ? AND id = ?", kind, identity)
-        return None if row is None else Record(row[0], row[1], bool(row[2]))
+        row = self._one("SELECT revision, idx, revoked, short_id FROM record WHERE kind = ? AND id = ?", kind, identity)
+        return None if row is None else Record(row[0], row[1], bool(row[2]), row[3])
 
-    def set_record(self, kind: str, identity: str, record: Record, short_id: int | None) -> None:
+    def set_record(self, kind: str, identity: str, record: Record) -> None:
         """See ``HqTransaction.set_record``."""
         self._connection.execute(
             "INSERT OR REPLACE INTO record (kind, id, revision, idx, revoked, short_id) VALUES (?, ?, ?, ?, ?, ?)",
-            (kind, identity, record.revision, record.index, int(record.revoked), short_id),
+            (kind, identity, record.revision, record.index, int(record.revoked), record.short_id),
         )
 
     def short_id_owner(self, short_id: int) -> str | None:

@@ -36,11 +36,15 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """HQ's current word on one id: the entry that holds it, and whether it is revoked."""
+    """HQ's current word on one id: the entry that holds it, and whether it is revoked.
+
+    ``short_id`` is that of a permit which may still be worked, None of all else.
+    """
 
     revision: int
     index: int | None
     revoked: bool
+    short_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,8 @@ class HqTransaction(Protocol):
         """The current record of an id."""
         ...
 
-    def set_record(self, kind: str, identity: str, record: Record, short_id: int | None) -> None:
-        """Replace the current record of an id; ``short_id`` is given up when None."""
+    def set_record(self, kind: str, identity: str, record: Record) -> None:
+        """Replace the current record of an id."""
         ...
 
     def short_id_owner(self, short_id: int) -> str | None:

@@ -121,6 +121,14 @@ def test_two_open_permits_never_share_a_short_id(folder: Path) -> None:
     assert imported(folder, permit("P2", 7)).new == 1
 
 
+@pytest.mark.parametrize("over", [3, 4, 5])
+@pytest.mark.parametrize("working", [0, 1, 2, 6])
+def test_a_permit_that_is_over_never_begins_again(folder: Path, over: int, working: int) -> None:
+    assert imported(folder, permit("P1", 7), permit("P1", 7, 2, status=over)).new == 2
+    assert "new id" in imported(folder, permit("P1", 8, 3, status=working)).refused[0]
+    assert imported(folder, permit("P1", 7, 3, status=over, workers=["w2"])).new == 1
+
+
 def test_a_revoked_id_never_comes_back(folder: Path) -> None:
     imported(folder, worker("w1"))
     assert admin.revoke(folder, "worker", "w1", "left")
