@@ -279,7 +279,7 @@ class Interleaving(Judged):
             for name, areas in durable.guardians.items()
             for area, each in areas.items()
         }
-        books.freezes = {each.freeze: each.scope for each in durable.freezes.standing.values()}
+        books.freezes = {each.freeze: each.scope for each in durable.freezes.standing()}
         books.released = set(durable.freezes.released)
         books.permits, books.closed = {}, set()
         self.tell(Started("crash", "0.1", ()))

@@ -178,7 +178,7 @@ def _nowhere(question: Question, token: Token, common: tuple[Failing, ...], auth
     ]
     failing = (*common, Failing(Reason.WRONG_AREA, None, question.area), *elsewhere)
     standing = (each for each in question.permits if not each.frozen and not ended(each.permit))
-    freeze = tuple(each.permit.permit for each in standing if authentic)
+    freeze = tuple(each.permit.permit for each in standing if authentic and _is_on(question, each.permit))
     return _answer(question, failing, freeze, ())
 
 
@@ -296,7 +296,15 @@ def _window(question: Question, token: Token, permit: Permit) -> list[Reason]:
 def _overdue(question: Question, each: PermitSlice) -> bool:
     """Whether this tap is overtime without doubt, on a permit that is not held already."""
     inforce = each.permit.status in IN_FORCE and not each.permit.revoked
-    return inforce and not each.frozen and question.clock.surely_after(each.permit.not_after_ms)
+    late = question.clock.surely_after(each.permit.not_after_ms)
+    return inforce and not each.frozen and late and _is_on(question, each.permit)
+
+
+def _is_on(question: Question, permit: Permit) -> bool:
+    """Whether this person works on that permit or guards it. HQ gives short ids anew: an old badge may name a permit of
+    others, which its bearer cannot bring to a stop."""
+    worker = question.facts.worker
+    return worker is not None and worker.worker in (*permit.workers, *permit.guardians)
 
 
 def _person(question: Question, token: Token, each: PermitSlice) -> list[Reason]:

@@ -34,9 +34,7 @@ def authority_applied(turn: Turn, applied: AuthorityApplied) -> None:
 def _news(state: State, applied: AuthorityApplied) -> tuple[list[Freeze], list[str]]:
     """What is not already known: a cache that was applied before its entry is told again at the next start."""
     known = state.durable.freezes
-    freezes = [
-        each for each in applied.freezes if each.freeze not in known.standing and each.freeze not in known.released
-    ]
+    freezes = [each for each in applied.freezes if not known.knows(each)]
     return freezes, [each for each in applied.releases if each not in known.released]
 
 

@@ -137,8 +137,12 @@ WORDS: dict[Reason, Words] = {
     Reason.WORKER_NOT_ON_PERMIT: Words("您不在该作业许可名单上", "You are not on this permit"),
     Reason.NOT_YET_VALID: Words("未到作业开始时间", "Too early: the window has not begun"),
     Reason.BADGE_EXPIRED: Words("工牌已过期，请重新发卡", "Badge expired: get a new badge"),
-    Reason.PERMIT_EXPIRED: Words("作业许可已超时，已冻结并报警", "Permit overdue: frozen, alarm raised"),
-    Reason.WRONG_AREA: Words("越界：许可不含本区域，已冻结并报警", "Wrong area: permit frozen, alarm raised"),
+    Reason.PERMIT_EXPIRED: Words(
+        "作业许可已超时，请撤离并联系安全员", "Permit overdue: leave, and see the safety officer"
+    ),
+    Reason.WRONG_AREA: Words(
+        "越界：许可不含本区域，请离开并联系安全员", "Wrong area: leave, and see the safety officer"
+    ),
     Reason.CERTIFICATE_MISSING: Words("缺少该作业所需证书", "Certificate for this work missing"),
     Reason.CERTIFICATE_INVALID: Words("证书已注销、撤销或失效", "Certificate cancelled, revoked or void"),
     Reason.CERTIFICATE_EXPIRED: Words("证书已过期或逾期未复审", "Certificate expired or its review is overdue"),

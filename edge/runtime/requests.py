@@ -108,7 +108,7 @@ class Requests:
             "permits": [_permit_status(state, permit) for permit in state.permits.values()],
             "freezes": [
                 {"freeze": each.freeze, "scope": each.scope, "by": each.by, "why": each.why}
-                for each in durable.freezes.standing.values()
+                for each in durable.freezes.standing()
             ],
             "sirens": dict(state.sirens),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
@@ -206,9 +206,7 @@ def _permit_status(state: State, permit: Permit) -> dict[str, Any]:
         "not_after_ms": permit.not_after_ms,
         "hq_status": permit.status,
         "running": permit.permit in durable.running,
-        "frozen": [
-            each.freeze for each in durable.freezes.standing.values() if each.scope == f"permit:{permit.permit}"
-        ],
+        "frozen": [each.freeze for each in durable.freezes.of(f"permit:{permit.permit}")],
         "trip": None
         if trip is None
         else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},

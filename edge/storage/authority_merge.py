@@ -48,7 +48,7 @@ class Changes:
     """What a run of operations touched, each once, in the log's order."""
 
     permits: dict[str, None] = field(default_factory=dict)
-    freezes: dict[str, Freeze] = field(default_factory=dict)
+    freezes: dict[tuple[str, str], Freeze] = field(default_factory=dict)
     releases: dict[str, None] = field(default_factory=dict)
 
 
@@ -117,4 +117,5 @@ class Merger:
         # A site's log speaks of no other site: a freeze of any site is a freeze of this one.
         identity = self._site if scope.kind is ScopeKind.SITE else scope.id
         self._connection.execute(_FREEZE, (freeze_id, scope.kind.value, identity, *words))
-        changes.freezes[freeze_id] = Freeze(freeze_id, f"{scope.kind.value}:{identity}", *words)
+        freeze = Freeze(freeze_id, f"{scope.kind.value}:{identity}", *words)
+        changes.freezes[freeze_id, freeze.scope] = freeze

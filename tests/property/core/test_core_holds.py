@@ -6,16 +6,16 @@ from sites import facts, freeze, permit, ready_bench
 
 from edge.core.holds import Freeze, Freezes
 
-names = st.sampled_from(["f1", "f2", "f3", "gw1#7"])
-scopes = {"f1": "permit:P1", "f2": "permit:P1", "f3": "worker:w1", "gw1#7": "area:north"}
-operations = st.lists(st.tuples(st.sampled_from(["freeze", "release"]), names), max_size=12)
+names = st.sampled_from(["f1", "f2", "gw1#7"])
+scopes = st.sampled_from(["permit:P1", "worker:w1", "area:north"])
+words = st.sampled_from(["why", "because"])
+freezing = st.builds(Freeze, names, scopes, st.just("hq"), words)
+operations = st.lists(freezing | names, max_size=12)
+"""A freeze, or the name that a release names. Ids are given twice, and freezes told in other words."""
 
 
 def _apply(freezes, operation):
-    what, name = operation
-    if what == "freeze":
-        return freezes.merge([freeze(scopes[name], name)], ())
-    return freezes.merge((), [name])
+    return freezes.merge([operation], ()) if isinstance(operation, Freeze) else freezes.merge((), [operation])
 
 
 def _all(done):
@@ -36,8 +36,7 @@ def test_merging_is_order_free_and_duplicate_free(done, random):
 def test_merging_in_packages_is_merging_one_by_one(first, second):
     def package(freezes, done):
         return freezes.merge(
-            [freeze(scopes[name], name) for what, name in done if what == "freeze"],
-            [name for what, name in done if what == "release"],
+            [each for each in done if isinstance(each, Freeze)], [each for each in done if not isinstance(each, Freeze)]
         )
 
     assert package(package(Freezes(), first), second) == _all([*first, *second])
@@ -45,11 +44,18 @@ def test_merging_in_packages_is_merging_one_by_one(first, second):
 
 @given(operations)
 def test_a_scope_is_held_exactly_while_a_freeze_of_it_is_not_released_by_name(done):
-    frozen = {name for what, name in done if what == "freeze"}
-    released = {name for what, name in done if what == "release"}
+    released = {each for each in done if not isinstance(each, Freeze)}
+    standing = [each for each in done if isinstance(each, Freeze) and each.freeze not in released]
     result = _all(done)
-    for scope in set(scopes.values()):
-        assert result.holds(scope) is any(scopes[name] == scope for name in frozen - released)
+    for scope in ("permit:P1", "worker:w1", "area:north"):
+        assert result.holds(scope) is any(each.scope == scope for each in standing)
+        assert {each.freeze for each in result.of(scope)} == {each.freeze for each in standing if each.scope == scope}
+
+
+@given(operations)
+def test_what_was_told_once_is_no_news(done):
+    result = _all(done)
+    assert all(result.knows(each) for each in done if isinstance(each, Freeze))
 
 
 def test_a_release_that_does_not_name_a_concurrent_freeze_does_not_lift_it():

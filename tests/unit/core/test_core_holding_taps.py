@@ -62,6 +62,17 @@ def test_a_badge_that_is_not_beyond_doubt_freezes_nothing(worker, overtime, chan
 
 
 @pytest.mark.parametrize("overtime", [True, False])
+def test_a_badge_freezes_no_permit_that_its_bearer_is_not_on(overtime):
+    """Yesterday's badge, whose short id a permit of others has today."""
+    bench, late = _overdue()
+    told = late if overtime else _elsewhere()
+    made = bench.tap(facts("w1", [replace(told, workers=("w2",))]))
+    assert kinds(made) == ["access.decided"]
+    assert "worker_not_on_permit" in decided(made)["reasons"]
+    assert commands(made, Sound) == []
+
+
+@pytest.mark.parametrize("overtime", [True, False])
 def test_a_clock_that_is_not_beyond_doubt_freezes_nothing(overtime):
     """The lowest possible time is past the end, but no source says what time it is."""
     bench, late = _overdue()

@@ -334,7 +334,7 @@ def test_a_badge_that_is_not_believed_never_freezes(refusal, door):
     made = bench.tap(replace(refused_facts(refusal), permits=(permit(),), worker=Worker("w1", False)), door=door)
     assert kinds(made) == ["access.decided"]
     assert decided(made)["reason"] in (refusal.value, "reading_stale")
-    assert not bench.state.durable.freezes.standing
+    assert not list(bench.state.durable.freezes.standing())
 
 
 def test_a_revoked_badge_never_freezes():

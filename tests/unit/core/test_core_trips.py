@@ -480,7 +480,7 @@ def test_many_freezes_are_split_over_entries_and_none_is_lost():
         permit(), size=6, freezes=tuple(freeze(f"worker:x{n}", f"f{n}") for n in range(95)), releases=released
     )
     assert kinds(made) == ["authority.applied"] * 10
-    assert len(bench.state.durable.freezes.standing) == 95
+    assert len(list(bench.state.durable.freezes.standing())) == 95
     assert bench.state.durable.freezes.released == set(released)
 
 
