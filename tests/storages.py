@@ -145,6 +145,12 @@ def permit_record(**changes: Any) -> dict[str, Any]:
     return {**record, **changes}
 
 
+def issuer_record(**changes: Any) -> dict[str, Any]:
+    """A badge key's record."""
+    record = {"alg": -8, "kid": "a1b2c3d4", "key": "11" * 32, "site": SITE}
+    return {**record, "not_before": NOW_MS, "not_after": NOW_MS + 59_000, **changes}
+
+
 def certificate_record(**changes: Any) -> dict[str, Any]:
     """A certificate's record."""
     record = {"worker": "w1", "trade": "height", "ends": NOW_MS + 86_399_000, "status": "valid"}

@@ -205,7 +205,8 @@ class FactSource(Protocol):
     """Gathers what a tap's decision needs."""
 
     def gather(self, verdict: TokenVerdict, door_area: str) -> Facts:
-        """The facts about one tap, in one read transaction."""
+        """The facts about one tap, in one read transaction. A token whose issuer key has ended since is believed no
+        more."""
         ...
 
 

@@ -105,20 +105,21 @@ def judge_badge(
         return TokenVerdict(None, TokenRefusal(error.kind.value))
     except FormatError:
         return TokenVerdict(None, TokenRefusal.UNREADABLE)
-    return TokenVerdict(_token(claims, token), None)
+    return TokenVerdict(_token(claims, issuers[key_id_of(token)]), None)
 
 
-def _token(claims: BadgeClaims, token: bytes) -> Token:
+def _token(claims: BadgeClaims, issuer: IssuerKey) -> Token:
+    """A badge outlives no key, and is no older than it: where the clock leaves that in doubt, the decision refuses."""
     return Token(
         token_id=claims.token_id.hex(),
-        key_id=key_id_of(token).hex(),
+        key_id=issuer.key_id.hex(),
         worker_tag=claims.worker_tag.hex(),
         site=claims.site,
         areas=claims.areas,
         permit_short_ids=claims.permit_short_ids,
         permit_version=claims.permit_version,
-        not_before_ms=claims.not_before_s * 1_000,
-        not_after_ms=claims.expires_s * 1_000,
+        not_before_ms=max(claims.not_before_s * 1_000, issuer.not_before_ms),
+        not_after_ms=min(claims.expires_s * 1_000, issuer.not_after_ms),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from edge.core.facts import Certificate, Facts, Permit, Token, TokenVerdict, Worker
+from edge.core.facts import Certificate, Facts, Permit, Token, TokenRefusal, TokenVerdict, Worker
 from edge.core.holds import Freeze
 from edge.ports.errors import DamagedError, RefusedError
 from edge.ports.stores import READ_ROWS_MAX, AuthorityRecord, Issuer
@@ -53,9 +53,10 @@ class AuthorityReader:
             self._connection.close()
             raise
         self.origin: str = row[0]
-        # Freezes change only with the log's size, so between two sizes their scopes are kept.
-        self._frozen_at = -1
+        # Freezes and badge keys change only with the log's size, so between two sizes they are kept.
+        self._kept_at = -1
         self._frozen: frozenset[str] = frozenset()
+        self._keys: frozenset[str] = frozenset()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -97,10 +98,14 @@ class AuthorityReader:
 
     def _gather(self, execute: Any, verdict: TokenVerdict, door_area: str) -> Facts:
         size, fresh_ms = self._head(execute(_HEAD).fetchone())
-        if size != self._frozen_at:
+        if size != self._kept_at:
             self._frozen = frozenset(row[1] for row in execute(_STANDING))
-            self._frozen_at = size
+            self._keys = frozenset(each.key_id.hex() for each in self.issuers() if not each.revoked)
+            self._kept_at = size
         token = verdict.token
+        if token is not None and token.key_id not in self._keys:
+            # Revoked since the badge was read.
+            token, verdict = None, TokenVerdict(None, TokenRefusal.ISSUER_UNKNOWN)
         if token is None:
             return Facts(size, fresh_ms, verdict, False, None, (), (), self._touching(None, (), door_area))
         revoked = execute(_BADGE_REVOKED, (token.token_id,)).fetchone() is not None

@@ -336,7 +336,8 @@ def _claims(
     if issuer is None or now_ms >= end_ms(issuer.record["not_after"]):
         raise Refusal(RefusalCode.BADGE, f"issuer {_ISSUER}: revoked, or its year is over: gateways refuse its badges")
     not_before_s = max(now_ms - _CLOCK_SLACK_MS, record["start"]) // 1000
-    expires_s = min(end_ms(record["end"]) // 1000, not_before_s + badge_token.WINDOW_S_MAX)
+    until_s = min(end_ms(record["end"]), end_ms(issuer.record["not_after"])) // 1000
+    expires_s = min(until_s, not_before_s + badge_token.WINDOW_S_MAX)
     if expires_s <= max(not_before_s, now_ms // 1000):
         raise Refusal(RefusalCode.BADGE, f"permit {permit}: over since its end; it needs a new permit")
     return badge_token.BadgeClaims(

@@ -407,6 +407,9 @@ def test_a_badge_that_every_gateway_would_refuse_is_not_issued(folder: Path) -> 
     late_ms = NOW_MS + (admin.ISSUER_DAYS + 1) * 86_400_000
     imported(folder, worker("w1"), permit("P1", 7, end=late_ms + 3_600_000))
     assert admin.issue_badge(folder, "w1", "P1", bytes(7), NOW_MS)
+    last_ms = NOW_MS + admin.ISSUER_DAYS * 86_400_000
+    claims = badge_token.decode(admin.issue_badge(folder, "w1", "P1", bytes(7), last_ms - 60_000)).claims
+    assert claims.expires_s == last_ms // 1_000 + 1
     with pytest.raises(Refusal, match="its year is over"):
         admin.issue_badge(folder, "w1", "P1", bytes(7), late_ms)
     admin.revoke(folder, "issuer", "issuer-1", "key lost")

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from queue import Queue
 from threading import Event
 
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from edge.core.facts import Side, Tap, TokenRefusal, TokenVerdict
 from edge.core.readings import MonotonicMs, UtcMs
 from edge.runtime.child import FrameError
-from edge.runtime.readers import PENDING_MAX, TAP_AGE_MS_MAX, ReaderEvents, ReaderPlace, Readers
+from edge.runtime.readers import PENDING_MAX, TAP_AGE_MS_MAX, ReaderEvents, ReaderPlace, Readers, judge_badge
 from sync.formats.badge_token import BadgeClaims, IssuerKey, encode_and_sign, wrap_ndef
 
 UID = bytes.fromhex("04112233445566")
@@ -94,6 +95,13 @@ def test_a_good_badge_is_handed_on_with_its_token(desk: Desk) -> None:
     assert verdict.token.permit_short_ids == (7,)
     assert (verdict.token.not_before_ms, verdict.token.not_after_ms) == (1_000_000, 2_000_000)
     assert verdict.token.key_id == b"kid1".hex()
+
+
+def test_a_badge_is_good_no_longer_than_the_key_that_signed_it() -> None:
+    key = replace(ISSUER, not_before_ms=1_200_000, not_after_ms=1_800_000)
+    token = judge_badge(UID, NDEF, None, issuers={key.key_id: key}, site="s014", now_ms=1_200_000).token
+    assert token is not None
+    assert (token.not_before_ms, token.not_after_ms) == (1_200_000, 1_800_000)
 
 
 @pytest.mark.parametrize(

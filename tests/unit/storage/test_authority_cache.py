@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from storages import (
@@ -15,6 +14,7 @@ from storages import (
     AuthorityLog,
     certificate_record,
     freeze,
+    issuer_record,
     migrate,
     open_authority,
     permit_record,
@@ -68,6 +68,7 @@ WORLD = (
     put("cert", "c3", 1, **certificate_record(worker="w2")),
     put("permit", "PTW-1", 1, **permit_record()),
     put("permit", "PTW-2", 1, **permit_record(short_id=8)),
+    put("issuer", "i1", 1, **issuer_record()),
 )
 
 # ---- what may be believed --------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ def test_an_applied_head_is_believed_after_a_restart(
     tmp_path: Path, writer: AuthorityWriter, log: AuthorityLog
 ) -> None:
     applied = log.feed(writer, *WORLD)
-    assert (applied.size, applied.root, applied.fresh_ms) == (7, log.frontier.root(), NOW_MS)
+    assert (applied.size, applied.root, applied.fresh_ms) == (len(WORLD), log.frontier.root(), NOW_MS)
     assert applied.permits == ("PTW-1", "PTW-2")
     before = writer.trusted()
     writer.close()
@@ -161,7 +162,7 @@ def test_d2_a_delta_that_cannot_be_stored_leaves_no_part_of_it(
 def test_c2_a_revocation_is_terminal_also_before_its_put(
     writer: AuthorityWriter, reader: AuthorityReader, log: AuthorityLog
 ) -> None:
-    log.feed(writer, revoke("worker", "w1"), revoke("permit", "PTW-1"), revoke("cert", "c1"))
+    log.feed(writer, WORLD[-1], revoke("worker", "w1"), revoke("permit", "PTW-1"), revoke("cert", "c1"))
     assert reader.worker("w1") == Worker("w1", True)
     assert reader.gather(verdict(), "a1").worker == Worker("w1", True)
     assert reader.permit("PTW-1") is None
@@ -229,7 +230,7 @@ def test_the_facts_of_a_tap_are_those_of_its_worker_and_permits(
 ) -> None:
     log.feed(writer, *WORLD)
     facts = reader.gather(verdict("w1", 7, 9), "a1")
-    assert (facts.authority_size, facts.fresh_at_ms, facts.token_revoked) == (7, NOW_MS, False)
+    assert (facts.authority_size, facts.fresh_at_ms, facts.token_revoked) == (len(WORLD), NOW_MS, False)
     assert facts.worker == Worker("w1", False)
     assert [each.certificate for each in facts.certificates] == ["c1", "c2"]
     assert facts.permits == (reader.permit("PTW-1"),)
@@ -255,6 +256,7 @@ def test_a_short_id_means_the_open_permit_and_else_the_last_one(
     def named() -> list[str]:
         return [permit.permit for permit in reader.gather(verdict(), "a1").permits]
 
+    log.feed(writer, WORLD[-1])
     log.feed(writer, put("permit", "OLD", 1, **permit_record()), put("permit", "OLD", 2, **permit_record(status=3)))
     assert named() == ["OLD"]
     log.feed(writer, put("permit", "NEW", 1, **permit_record(status=0)))
@@ -282,11 +284,22 @@ def test_freezes_that_touch_the_tap_are_told_and_others_not(
     assert reader.gather(BADGELESS, "a2").worker is None
 
 
+@pytest.mark.parametrize("ending", [revoke("issuer", "i1"), put("issuer", "i1", 2, **issuer_record(kid="00000000"))])
+def test_a_badge_whose_key_was_ended_since_it_was_read_is_believed_no_more(
+    writer: AuthorityWriter, reader: AuthorityReader, log: AuthorityLog, ending: bytes
+) -> None:
+    log.feed(writer, *WORLD)
+    assert reader.gather(verdict(), "a1").token == verdict()
+    log.feed(writer, ending)
+    facts = reader.gather(verdict(), "a1")
+    assert facts.token == TokenVerdict(None, TokenRefusal.ISSUER_UNKNOWN)
+    assert (facts.worker, facts.permits) == (None, ())
+
+
 def test_issuers_are_read_with_their_windows(
     writer: AuthorityWriter, reader: AuthorityReader, log: AuthorityLog
 ) -> None:
-    record: dict[str, Any] = {"kid": "a1b2c3d4", "alg": -8, "key": "11" * 32, "site": SITE}
-    log.feed(writer, put("issuer", "i1", 1, **record, not_before=NOW_MS, not_after=NOW_MS + 59_000))
+    log.feed(writer, put("issuer", "i1", 1, **issuer_record()))
     (issuer,) = reader.issuers()
     assert (issuer.key_id, issuer.public, issuer.site) == (bytes.fromhex("a1b2c3d4"), b"\x11" * 32, SITE)
     assert (issuer.not_before_ms, issuer.not_after_ms, issuer.revoked) == (NOW_MS, NOW_MS + 60_000, False)
@@ -302,12 +315,12 @@ def test_every_record_can_be_proven_under_the_believed_root(
         record = reader.record(kind, identity)
         assert record is not None
         assert record.index == index
-        proof = inclusion_proof(index, 7, reader.node)
-        verify_inclusion(leaf_hash(reader.operation(index)), index, 7, proof, writer.trusted().root)
+        proof = inclusion_proof(index, len(WORLD), reader.node)
+        verify_inclusion(leaf_hash(reader.operation(index)), index, len(WORLD), proof, writer.trusted().root)
     assert reader.leaves(5) == WORLD[5:]
     assert reader.record("permit", "none") is None
     with pytest.raises(RefusedError):
-        reader.operation(7)
+        reader.operation(len(WORLD))
 
 
 def test_open_permits_come_in_pages(writer: AuthorityWriter, reader: AuthorityReader, log: AuthorityLog) -> None:
@@ -343,7 +356,7 @@ def test_a_damaged_cache_is_kept_aside_and_filled_again(
     with pytest.raises(DamagedError, match=r"kept as .*authority\.db\.damaged-.*fetched again"):
         open_authority(tmp_path)
     fresh = open_authority(tmp_path)
-    assert log.feed(fresh, *WORLD).size == 7
+    assert log.feed(fresh, *WORLD).size == len(WORLD)
     fresh.close()
 
 

@@ -10,12 +10,12 @@ import pytest
 from storages import (
     KEYS,
     MIRROR,
-    NOW_MS,
     AuthorityLog,
     certificate_record,
     cosigned,
     entries,
     entry,
+    issuer_record,
     open_authority,
     open_journal,
     permit_record,
@@ -325,19 +325,11 @@ def test_every_flip_in_a_schema_page_is_our_error_or_none(tmp_path: Path, name: 
     ],
 )
 def test_a_damaged_record_of_hqs_sets_the_cache_aside(tmp_path: Path, kind: str, changed: str) -> None:
-    issuer = {
-        "alg": -8,
-        "kid": "a1b2c3d4",
-        "key": "00" * 32,
-        "site": "s014",
-        "not_before": NOW_MS,
-        "not_after": NOW_MS + 1_000,
-    }
     writer = open_authority(tmp_path)
     AuthorityLog().feed(
         writer,
         put("permit", "P1", 1, **permit_record()),
-        put("issuer", "i1", 1, **issuer),
+        put("issuer", "i1", 1, **issuer_record()),
         put("worker", "w1", 1, name="x"),
     )
     writer.close()
@@ -351,7 +343,8 @@ def test_a_damaged_record_of_hqs_sets_the_cache_aside(tmp_path: Path, kind: str,
 
 def test_a_damaged_certificate_is_an_unreadable_cache_for_that_tap(tmp_path: Path) -> None:
     writer = open_authority(tmp_path)
-    AuthorityLog().feed(writer, put("worker", "w1", 1, name="x"), put("cert", "c1", 1, **certificate_record()))
+    believed = (put("worker", "w1", 1, name="x"), put("issuer", "i1", 1, **issuer_record()))
+    AuthorityLog().feed(writer, *believed, put("cert", "c1", 1, **certificate_record()))
     path = tmp_path / "authority.db"
     altered(path, "UPDATE record SET data = x'00' WHERE kind = 'cert'")
     reader = AuthorityReader(path)
