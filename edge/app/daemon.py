@@ -78,6 +78,7 @@ class Daemon:
         self._config = config
         self._stores = stores
         self._stop = stop
+        self._journal_stop = Event()
         self._threads: list[Thread] = []
         self._fatal: Exception | None = None
         self._journal_error: str | None = None
@@ -276,7 +277,7 @@ class Daemon:
             raise self._fatal
 
     def _start(self) -> None:
-        self._spawn("journal", self.journal.run)
+        self._spawn("journal", self.journal.run, self._journal_stop)
         self._spawn("telemetry", self.telemetry.run)
         accepted = tuple(
             (device.id, device.no_status_accepted_by)
@@ -300,8 +301,9 @@ class Daemon:
         self.control.start()
         self.housekeeping.start()
 
-    def _spawn(self, name: str, target: Callable[[Event], None]) -> None:
-        thread = Thread(target=serve, args=(name, target, self._stop, self._end_with), name=name, daemon=True)
+    def _spawn(self, name: str, target: Callable[[Event], None], stop: Event | None = None) -> None:
+        arguments = (name, target, stop or self._stop, self._end_with)
+        thread = Thread(target=serve, args=arguments, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
@@ -346,13 +348,17 @@ class Daemon:
                 self.housekeeping.rebuild()
 
     def _finish(self) -> None:
-        """Stop in order: nothing new comes in, doors lock, what was decided is recorded, HQ's child last."""
+        """Stop in order: nothing new comes in, doors lock, all that was decided is recorded, HQ's child last."""
         self._stop.set()
         self.control.stop()
         self.readers.stop()
         self.actuators.stop()
         self.housekeeping.stop()
-        for thread in self._threads:
+        # The journal was started first and stops last: until then the others may hand it entries.
+        for thread in reversed(self._threads):
+            if thread.name == "journal":
+                self._journal_stop.set()
+                self.journal.wake()
             thread.join(_JOIN_S)
             if thread.is_alive():
                 _log.error("thread_not_stopped", thread=thread.name)

@@ -114,6 +114,11 @@ class JournalThread:
             self._cosigned.append(note)
             self._changed.notify()
 
+    def wake(self) -> None:
+        """Have the thread look at once whether it is to stop."""
+        with self._changed:
+            self._changed.notify()
+
     @property
     def waiting(self) -> int:
         """Entries handed over and not durable yet."""
