@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, TextIO
 
 from sync.formats.errors import FormatError
@@ -19,6 +20,8 @@ from sync.hq.refusals import Refusal, RefusalCode
 from sync.hq.store import Enrolment, HeldFreeze, Log, LogRole, Record
 
 _BUSY_TIMEOUT_S = 10.0
+_LOCK_TIMEOUT_S = 5.0
+_LOCK_LOOK_S = 0.005
 _CHECKPOINT_BYTES = 4 * 1024 * 1024
 _EVIDENCE_ROWS_MAX = 1_000
 
@@ -43,9 +46,11 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file. The last one to close empties the WAL."""
-        with self._alone():
-            self._connection.close()
-        self._lock.close()
+        try:
+            with self._alone():
+                self._connection.close()
+        finally:
+            self._lock.close()
 
     @contextmanager
     def reading(self) -> Iterator["SqliteTransaction"]:
@@ -74,11 +79,25 @@ class SqliteStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._wait_for_lock()
         try:
             yield
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _wait_for_lock(self) -> None:
+        """Until the other process has ended its transaction. One that was stopped in the middle never does."""
+        give_up = monotonic() + _LOCK_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if monotonic() >= give_up:
+                    held = f"{self._lock.name}: held for {_LOCK_TIMEOUT_S:g} s by another permitgate hq"
+                    raise Refusal(RefusalCode.UNAVAILABLE, f"{held}; end that one, or let it go on") from None
+                sleep(_LOCK_LOOK_S)
+            else:
+                return
 
 
 @contextmanager

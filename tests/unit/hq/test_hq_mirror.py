@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.formats import canonical, checkpoint, cosignature, merkle, note, package
 from sync.formats.encoding import to_base64
+from sync.hq import sqlite_store
 from sync.hq.mirror import Cosigned, EntriesMissing, Mirror, OtherSize, parse_request
 from sync.hq.refusals import Refusal, RefusalCode
 from sync.hq.sqlite_store import SqliteStore
@@ -219,3 +220,16 @@ def test_a_write_that_raises_leaves_nothing(store: SqliteStore) -> None:
         log = transaction.log(ORIGIN)
     assert log is not None
     assert log.frozen is None
+
+
+def test_a_process_that_was_stopped_in_its_transaction_holds_up_no_other(
+    store: SqliteStore, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "_LOCK_TIMEOUT_S", 0)
+    stopped = SqliteStore(tmp_path / "hq.db")
+    with stopped.writing():
+        with pytest.raises(Refusal, match="end that one, or let it go on") as refused:
+            mirror.add_entries(sent(0, 1))
+        assert refused.value.code is RefusalCode.UNAVAILABLE
+    stopped.close()
+    assert mirror.add_entries(sent(0, 1)) == 1
