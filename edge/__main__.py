@@ -26,7 +26,10 @@ def main() -> None:
 def run(config_path: Path, json_to: str | None) -> None:
     """Run the gateway until SIGTERM. With --json it says once that it is ready."""
     from edge.app.answers import write_json
-    from edge.app.daemon import run as run_daemon
+    from edge.host.withheld import withheld
+
+    with withheld("rich"):
+        from edge.app.daemon import run as run_daemon
 
     run_daemon(config_path, lambda after_ms: write_json({"ok": True, "ready_ms": after_ms}, json_to))
 

@@ -5,6 +5,11 @@ import sys
 
 import structlog
 
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+)
+"""Where it was raised, without the variables: they hold names, badges and keys."""
+
 
 def configure(simulated: bool, verbose: bool = False) -> None:
     """Set up structlog for this process. In simulation every line says so."""
@@ -17,7 +22,7 @@ def configure(simulated: bool, verbose: bool = False) -> None:
         processors=[
             mark,
             structlog.processors.add_log_level,
-            structlog.processors.dict_tracebacks,
+            _TRACEBACKS,
             structlog.processors.LogfmtRenderer(key_order=["level", "event"], bool_as_flag=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
