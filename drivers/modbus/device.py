@@ -13,7 +13,7 @@ from drivers.modbus.client import (
     Request,
 )
 from drivers.modbus.decode import Decoder
-from drivers.modbus.plan import Block, plan_lines, plan_of
+from drivers.modbus.plan import plan_lines, plan_of
 from drivers.modbus.register_map import Profile
 from edge.ports.devices import BlockRead, MonotonicClock, MonotonicMs, Quality, Sleep
 from edge.ports.errors import DeviceError
@@ -120,8 +120,3 @@ def build(settings: BusSettings, devices: Sequence[DeviceSettings], clock: Monot
     breakers = {device.unit: Breaker(device.unit) for device in devices}
     readers = tuple(ModbusReader(device, connection, breakers[device.unit], clock) for device in devices)
     return ModbusBus(readers, tuple(device.unit for device in devices), connection)
-
-
-def blocks_of(devices: Sequence[DeviceSettings]) -> list[Block]:
-    """Every block of one round, for the load of the bus."""
-    return [block for device in devices for block in plan_of(device.profile)]

@@ -42,10 +42,6 @@ class ClockInterval:
     hi_ms: UtcMs | None
     source: ClockSource
 
-    def surely_within(self, not_before_ms: int, not_after_ms: int) -> bool:
-        """True only if every instant of the interval is in ``[not_before_ms, not_after_ms)``."""
-        return self.lo_ms >= not_before_ms and self.hi_ms is not None and self.hi_ms < not_after_ms
-
     def surely_after(self, instant_ms: int) -> bool:
         """True only if every instant of the interval is at or after ``instant_ms``."""
         return self.lo_ms >= instant_ms

@@ -145,11 +145,6 @@ class ChildProcess:
         run = self._run
         return self._dropped_before + self._unsent + (0 if run is None else run.writer.dropped)
 
-    def heard_ago_ms(self, now: MonotonicMs) -> int | None:
-        """Age of the last sign of life, or None while there is no process."""
-        run = self._run
-        return None if run is None else max(0, now - run.heard_at)
-
     def send(self, message: Mapping[str, object]) -> bool:
         """Hand a message over without ever waiting; False when it was dropped (counted)."""
         run = self._run

@@ -332,15 +332,6 @@ class JournalWriter:
             self._wal_bytes = 0
         return whole
 
-    def save_clock_floor(self, lo_ms: int) -> None:
-        """Keep the lowest time that it can be now; a lower one than held is ignored."""
-        with transaction(self._connection, self._path):
-            self._connection.execute(
-                "INSERT INTO mark VALUES ('clock_floor', ?) ON CONFLICT DO UPDATE"
-                " SET value = max(value, excluded.value)",
-                (lo_ms,),
-            )
-
     def erase_evidence(self, entries: Sequence[int]) -> None:
         """Erase what lies beside these entries (the right to deletion); their leaves keep its hash."""
         with transaction(self._connection, self._path):

@@ -87,10 +87,6 @@ class JournalReader:
         pruned_to: int = self._mark("pruned_to") or 0
         return pruned_to
 
-    def clock_floor(self) -> int | None:
-        """The lowest UTC ms that it could be when last saved, None: never saved."""
-        return self._mark("clock_floor")
-
     def _mark(self, name: str) -> int | None:
         row = self._row((int,), "SELECT value FROM mark WHERE name = ?", name)
         return None if row is None else row[0]

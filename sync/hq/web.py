@@ -6,7 +6,6 @@ Reading or writing *entries* needs the gateway's link token; checkpoints, hash t
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from hashlib import sha256
 
 import orjson
 from starlette.applications import Starlette
@@ -272,11 +271,6 @@ class _Calls:
 def caller(request: Request) -> str:
     """Whom a rate limit counts: the caller's address."""
     return request.client.host if request.client is not None else ""
-
-
-def digest_of(origin: str) -> str:
-    """How a log is named in a path: the SHA-256 of its origin in hexadecimal (c2sp.org/tlog-mirror)."""
-    return sha256(origin.encode()).hexdigest()
 
 
 def _plainly(text: str, status: int, content_type: str) -> Response:

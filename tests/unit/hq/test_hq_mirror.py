@@ -225,7 +225,7 @@ def test_a_write_that_raises_leaves_nothing(store: SqliteStore) -> None:
 def test_a_process_that_was_stopped_in_its_transaction_holds_up_no_other(
     store: SqliteStore, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_store, "_LOCK_TIMEOUT_S", 0)
+    monkeypatch.setattr(sqlite_store, "_LOCK_LOOKS", 2)
     stopped = SqliteStore(tmp_path / "hq.db")
     with stopped.writing():
         with pytest.raises(Refusal, match="end that one, or let it go on") as refused:

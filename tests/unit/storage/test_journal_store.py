@@ -466,13 +466,6 @@ def test_the_time_bracket_is_hqs_mark_before_and_cosignature_after(
     assert reader.bracket(3) == (777_000, 950_000)
 
 
-def test_the_clock_floor_only_rises(journal: JournalWriter, reader: JournalReader) -> None:
-    assert reader.clock_floor() is None
-    for lo_ms in (5_000, 9_000, 7_000):
-        journal.save_clock_floor(lo_ms)
-    assert reader.clock_floor() == 9_000
-
-
 def test_no_journal_to_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"journal\.db"):
         JournalReader(tmp_path / "journal.db")
