@@ -94,6 +94,7 @@ _HOST: Final[dict[str, Any]] = {
     "pattern": re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:]{2,39}"),
     "form": "a host name or an IP address",
 }
+_DAY_MS = 86_400_000
 _NUMERIC_HOST = re.compile(r"[0-9.]+|[0-9a-f]*:[0-9a-f:]*")
 """What is meant as an address: no name server would know it."""
 
@@ -189,6 +190,11 @@ def _policy(table: Table, simulate: bool) -> Sourced[Policy]:
         why = "" if simulate else "laxer only with simulate = true in [gateway]"
         return table.getmilliseconds(key, minimum_ms=lowest, maximum_ms=highest, default_ms=default_ms, why=why)
 
+    def checked(key: str, highest: int, unit: str, unit_ms: int) -> int:
+        # A simulated instrument needs no bump test unless somebody wants to see one asked for.
+        default = 0 if simulate else highest
+        return unit_ms * table.getint(key, minimum=0 if simulate else 1, maximum=highest, unit=unit, default=default)
+
     value = Policy(
         guardian_ms=_milliseconds(table, "guardian_s", 10_000, 28_800_000, 1_800_000),
         settle_ms=ruled("settle_s", (60_000, 3_600_000), (0, 3_600_000), 60_000),
@@ -200,6 +206,9 @@ def _policy(table: Table, simulate: bool) -> Sourced[Policy]:
         offline_ex_ms=_milliseconds(table, "offline_ex_s", 1_000, 43_200_000, 43_200_000),
         offline_begun_ms=_milliseconds(table, "offline_begun_s", 1_000, 259_200_000, 259_200_000),
         fresh_ms=_milliseconds(table, "fresh_s", 1_000, 900_000, 900_000),
+        bump_ms=checked("bump_h", 24, "hours", 3_600_000),
+        calibration_ms=checked("calibration_d", 180, "days", _DAY_MS),
+        verification_ms=checked("verification_d", 365, "days", _DAY_MS),
     )
     return Sourced(value, table)
 

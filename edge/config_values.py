@@ -77,7 +77,10 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Ages and times, in milliseconds; ``config.example.toml`` says what each means."""
+    """Ages and times, in milliseconds; ``config.example.toml`` says what each means.
+
+    ``bump_ms``, ``calibration_ms`` and ``verification_ms`` are 0 where a simulated site asks for no such check.
+    """
 
     guardian_ms: int
     settle_ms: int
@@ -88,6 +91,9 @@ class Policy:
     offline_ex_ms: int
     offline_begun_ms: int
     fresh_ms: int
+    bump_ms: int
+    calibration_ms: int
+    verification_ms: int
 
 
 @dataclass(frozen=True, slots=True)
