@@ -82,7 +82,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
         ("gap = 4", "gap = 4\nretries = 3", "retries", "unknown key"),
         ("max_registers = 16", "max_registers = 200", "max_registers", "125"),
         ('printed = "40003"', 'printed = "40003"\norder = "CDAB"', "order", "no word order"),
-        ("address = 2", "address = 1", "register", "overlap"),
+        ("address = 2", "address = 1", "address", "may overlap no other"),
         ('name = "status"', 'name = "gas"', "register", "give each its own name"),
         ("default_baud = 9600", "default_baud = 1200", "default_baud", "not among bauds"),
         ('register = "status"', 'register = "gas"', "register", "u16 or u32"),
