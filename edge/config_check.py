@@ -208,9 +208,11 @@ def _check_ages(reading: Reading) -> None:
 def _check_device(reading: Reading, device: Sourced[Device]) -> None:
     if not device.table.good("profile"):
         return
-    profile = load_profile(device.value.profile)
+    profile = load_profile(device.value.profile, device.value.decimals)
     _check_status_source(device, profile)
-    _check_gas(reading, device, profile)
+    _check_decimals(device, profile)
+    if device.table.good("decimals"):
+        _check_gas(reading, device, profile)
     for bus in reading.buses:
         if device.table.good("bus") and bus.value.id == device.value.bus:
             _check_on_bus(device, profile, bus)
@@ -227,6 +229,18 @@ def _check_status_source(device: Sourced[Device], profile: Profile) -> None:
             "name the person who accepts that"
         )
         device.table.refuse("no_status_accepted_by", what)
+
+
+def _check_decimals(device: Sourced[Device], profile: Profile) -> None:
+    stated = device.value.decimals is not None
+    if profile.decimals_by_hand and not device.table.written("decimals"):
+        what = (
+            f"missing: {profile.model} sends whole numbers and no register says how many decimals they have; "
+            "give 0 to 4, as its display shows (20.9 sent as 209 is 1)"
+        )
+        device.table.refuse("decimals", what)
+    elif stated and not profile.decimals_by_hand:
+        device.table.refuse("decimals", f"the profile of {profile.model} fixes its decimals; take this key out")
 
 
 def _check_gas(reading: Reading, device: Sourced[Device], profile: Profile) -> None:
@@ -283,6 +297,11 @@ def _check_on_bus(device: Sourced[Device], profile: Profile, bus: Sourced[Bus]) 
         what = f"{profile.model} may be asked each {profile.min_poll_ms / 1000:g} s at most"
         line = bus.table.line("poll_s")
         device.table.refuse("bus", f"{what}, and poll_s of bus {value.id!r} is less (line {line}); raise that one")
+    beat = profile.heartbeat
+    if beat is not None and bus.table.good("poll_s") and value.poll_ms > beat.moves_every_ms:
+        what = f"{profile.model} moves its heartbeat each {beat.moves_every_ms / 1000:g} s"
+        line = bus.table.line("poll_s")
+        device.table.refuse("bus", f"{what}, and poll_s of bus {value.id!r} is more (line {line}); lower that one")
     match value:
         case RtuBus():
             _check_on_line(device, profile, value, bus.table)

@@ -351,5 +351,6 @@ def _device(table: Table) -> Sourced[Device]:
         area=table.getstring("area", **_ID),
         gas=table.getstring("gas", **_GAS, default=None),
         no_status_accepted_by=table.getstring("no_status_accepted_by", **_WORDS, default=None),
+        decimals=table.getint("decimals", minimum=0, maximum=4, default=None),
     )
     return Sourced(value, table)

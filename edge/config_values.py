@@ -186,7 +186,8 @@ Bus: TypeAlias = RtuBus | TcpBus
 class Device:
     """A unit on a bus that measures in an area. ``gas`` is what a combustible channel is set to.
 
-    ``no_status_accepted_by`` names who accepted that this model cannot say when it is broken.
+    ``no_status_accepted_by`` names who accepted that this model cannot say when it is broken. ``decimals``: where no
+    register says them, how many the device's whole numbers have (2090 with 2 is 20.90); else None.
     """
 
     id: str
@@ -196,6 +197,7 @@ class Device:
     area: str
     gas: str | None
     no_status_accepted_by: str | None
+    decimals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,8 @@ class _StatusJudge:
         found = self._remembered.get(raw)
         return self._look_up(int(raw)) if found is None else found
 
-    def _look_up(self, raw: int) -> Quality:
+    def _look_up(self, whole: int) -> Quality:
+        raw = whole & self._rule.mask
         raised = [meaning for mask, meaning in self._rule.bits if raw & mask]
         if raised:
             meaning = worst(raised)
@@ -83,7 +84,7 @@ class _StatusJudge:
             meaning = next((each.meaning for each in spans if each.lowest <= raw <= each.highest), self._rule.otherwise)
         if len(self._remembered) >= _REMEMBERED_MAX:
             self._remembered.clear()
-        self._remembered[raw] = meaning
+        self._remembered[whole] = meaning
         return meaning
 
 

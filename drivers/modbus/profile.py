@@ -232,6 +232,7 @@ def _status(table: Table, registers: dict[str, Register], channels: tuple[str, .
     form = f"one of: {', '.join(channels)}"
     return StatusRule(
         register=name,
+        mask=table.getint("mask", minimum=1, maximum=highest, default=highest),
         channels=table.getlist("channels", pattern=spoken_of, form=form, count_min=1, count_max=64, default=()) or None,
         bits=tuple(
             (each.getint("mask", minimum=1, maximum=highest), read_meaning(each))

@@ -74,10 +74,11 @@ class Span:
 class StatusRule:
     """What a status register says: bits first (any that is set), else the span of the value, else ``otherwise``.
 
-    ``channels`` names the channels that it speaks of; None: all.
+    Only the bits in ``mask`` are looked at. ``channels`` names the channels that it speaks of; None: all.
     """
 
     register: str
+    mask: int
     channels: tuple[str, ...] | None
     bits: tuple[tuple[int, Quality], ...]
     spans: tuple[Span, ...]

@@ -19,7 +19,7 @@ _T90S_TO_SETTLE = 3
 
 def profiles_of(config: Config) -> dict[str, Profile]:
     """The profile of each configured device."""
-    return {device.id: load_profile(device.profile) for device in config.devices}
+    return {device.id: load_profile(device.profile, device.decimals) for device in config.devices}
 
 
 def build_site(config: Config) -> Site:
