@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar, assert_never
 from drivers.modbus.load import BusLoad, serial_load, tcp_load
 from drivers.modbus.plan import plan_of
 from drivers.modbus.profile import load_profile, shipped_models
-from drivers.modbus.register_map import Profile, Quantity
+from drivers.modbus.register_map import Profile, Quantity, with_decimals
 from edge import rules
 from edge.config_read import Reading, Sourced
 from edge.config_table import Table
@@ -208,7 +208,7 @@ def _check_ages(reading: Reading) -> None:
 def _check_device(reading: Reading, device: Sourced[Device]) -> None:
     if not device.table.good("profile"):
         return
-    profile = load_profile(device.value.profile, device.value.decimals)
+    profile = with_decimals(load_profile(device.value.profile), device.value.decimals)
     _check_status_source(device, profile)
     _check_decimals(device, profile)
     if device.table.good("decimals"):

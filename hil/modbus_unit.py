@@ -200,6 +200,7 @@ class SimulatedUnit:
         """Ends every fault, ``freeze`` included. Status and values stay as they were set."""
         self._fault = None
         self._restless = self._moving_channels + self._beats
+        self.set_identity(foreign=False)
         self.thaw()
 
     def answer(self, request: bytes) -> bytes:

@@ -31,10 +31,8 @@ A reader that has not looked at an empty field for 0.3 s takes the same badge fo
 _NO_BADGE = bytes(7)
 _RESTING = {"combustible": "1.5", "oxygen": "20.9", "wind_speed": "2.0"}
 _STATUSES = ("warming_up", "inhibited", "calibration", "device_fault", "over_range")
-FAULTS = (*(kind.value for kind in FaultKind), "sentinel", "frozen", "heartbeat_stopped", "foreign", *_STATUSES, "heal")
+FAULTS = (*(kind.value for kind in FaultKind), "sentinel", "frozen", *_STATUSES, "heal")
 """Every fault that ``Instrument.fault`` knows."""
-
-_STATES = (*_STATUSES, "heartbeat_stopped", "foreign")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,6 @@ class Instrument:
     def heal(self) -> None:
         """End every fault; it measures what was last set."""
         self.unit.heal()
-        self.unit.set_identity(foreign=False)
         self.unit.set_status("ok")
         for quantity, value in self._values.items():
             self.set_value(quantity, value)
@@ -89,25 +86,17 @@ class Instrument:
                 self.unit.set_sentinel(channel)
         elif name == "frozen":
             self.unit.freeze()
-        elif name in _STATES:
+        elif name in _STATUSES:
             self._say(name)
         elif name != "heal":
             self.unit.break_with(Fault(FaultKind(name), seconds=2 * self._timeout_ms / 1000))
         self.wrong = name
 
-    def _say(self, state: str) -> None:
+    def _say(self, status: str) -> None:
         try:
-            if state == "heartbeat_stopped":
-                self.unit.stop_heartbeat()
-            elif state == "foreign":
-                self.unit.set_identity(foreign=True)
-            else:
-                self.unit.set_status(state)
+            self.unit.set_status(status)
         except ValueError as error:
-            if state != "over_range":
-                raise RefusedError(f"{self.id}: {error}") from error
-            for channel in self.quantities.values():
-                self.unit.exceed(channel)
+            raise RefusedError(f"{self.id}: {error}") from error
 
     def words(self) -> str:
         """What it measures, and what is wrong with it."""

@@ -270,12 +270,16 @@ def _exclusions(channel: ChannelProfile, sentinels: _Sentinels) -> _Sentinels | 
 
 def _quantiser(channel: ChannelProfile, kind: Kind) -> Callable[[int], int] | Callable[[float], int | None] | None:
     figures = (channel.scale, channel.resolution, channel.quantity, channel.offset)
-    if kind is Kind.F32:
-        return float_quantiser(*figures)
-    steps_of = integer_quantiser(*figures)
-    if channel.loop is None:
+    if kind is not Kind.F32:
+        return _from_zero(channel.loop, integer_quantiser(*figures))
+    return float_quantiser(*figures)
+
+
+def _from_zero(loop: CurrentLoop | None, steps_of: Callable[[int], int] | None) -> Callable[[int], int] | None:
+    """In a loop, currents of a drifted zero are taken for 4 mA; outside one, ``steps_of`` as it is."""
+    if loop is None:
         return steps_of
-    zero_raw, from_zero = channel.loop.zero_raw, steps_of or int
+    zero_raw, from_zero = loop.zero_raw, steps_of or int
     return lambda raw: from_zero(max(raw, zero_raw))
 
 

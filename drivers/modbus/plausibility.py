@@ -40,7 +40,7 @@ class Plausibility:
 
     def __init__(self, profile: Profile, blocks: Sequence[Block]) -> None:
         self._product = profile.product
-        self._identities = [_IdentityWords(each, _place(each.register, blocks)) for each in profile.identities]
+        self._identities = [(each, _place(each.register, blocks)) for each in profile.identities]
         beat = profile.heartbeat
         self._heartbeat = None if beat is None else _HeartbeatWatch(beat, _place(beat.register, blocks))
         self._channels = [
@@ -52,13 +52,21 @@ class Plausibility:
     def judge(self, payloads: Sequence[bytes], columns: Columns, now: MonotonicMs) -> Judged:
         """The columns that ``payloads`` decoded to, asked for at ``now``, without what is not to be believed."""
         steps, qualities = columns
-        whole = [why for each in self._identities if (why := each.mismatch(payloads))]
-        if whole:
-            return Judged(steps, qualities, f"not the {self._product} of this profile: {'; '.join(whole)}")
+        foreign = self._foreign(payloads)
+        if foreign:
+            return Judged(steps, qualities, foreign)
         still = "" if self._heartbeat is None else self._heartbeat.stopped(payloads, now)
         if still:
             return Judged((None,) * len(steps), (Quality.DEVICE_FAULT,) * len(steps), still)
         return self._judge_channels(columns, now)
+
+    def _foreign(self, payloads: Sequence[bytes]) -> str:
+        """Why this is another device; the decoder has already refused its readings."""
+        found = [identity_mismatch(each, place.register, place.pattern(payloads)) for each, place in self._identities]
+        if not any(found):
+            return ""
+        what = "; ".join(filter(None, found))
+        return f"not the {self._product} of this profile: {what}; check model, cable and unit number"
 
     def _judge_channels(self, columns: Columns, now: MonotonicMs) -> Judged:
         steps, qualities = list(columns[0]), list(columns[1])
@@ -88,21 +96,13 @@ def _place(name: str, blocks: Sequence[Block]) -> _Place:
     )
 
 
-class _IdentityWords:
-    """What to say of an identity register that holds something else; the decoder has already refused the reading."""
-
-    def __init__(self, identity: Identity, place: _Place) -> None:
-        self._identity = identity
-        self._place = place
-
-    def mismatch(self, payloads: Sequence[bytes]) -> str:
-        """The sentence, empty if the register is as it must be."""
-        identity, register = self._identity, self._place.register
-        held = self._place.pattern(payloads) & identity.mask
-        if any(held == content for content, _ in identity.allowed):
-            return ""
-        wanted = " or ".join(f"0x{content:X} ({words})" for content, words in identity.allowed)
-        return f"{register.name} ({register.printed}) is 0x{held:X}, not {wanted}; check model, cable and unit number"
+def identity_mismatch(identity: Identity, register: Register, pattern: int) -> str:
+    """What is wrong with the identity register that holds ``pattern``; empty if it is as it must be."""
+    held = pattern & identity.mask
+    if any(held == content for content, _ in identity.allowed):
+        return ""
+    wanted = " or ".join(f"0x{content:X} ({words})" for content, words in identity.allowed)
+    return f"{register.name} ({register.printed}) is 0x{held:X}, not {wanted}"
 
 
 class _HeartbeatWatch:

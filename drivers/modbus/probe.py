@@ -11,8 +11,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from drivers.modbus.client import GATEWAY_EXCEPTIONS, BusDownError, Connection, ModbusExceptionError, Request
-from drivers.modbus.decode import Decoder, in_all_orders, payload_of
+from drivers.modbus.decode import Decoder, in_all_orders, pattern_of, payload_of
 from drivers.modbus.plan import Block, plan_of
+from drivers.modbus.plausibility import identity_mismatch
 from drivers.modbus.quantise import shortest_decimal
 from drivers.modbus.register_map import ChannelProfile, Kind, Profile, Register
 from edge.ports.devices import Quality
@@ -45,6 +46,11 @@ class Verdict(Enum):
         "decoded, but another register was not read: whether it is valid cannot be told",
     )
     NOT_GOOD = ("not_good", "设备声明数值无效", "the device says that the value is not valid")
+    FOREIGN = (
+        "foreign",
+        "不是该型号的设备，请核对型号、接线和站号",
+        "not a device of this model: check model, cable and unit number",
+    )
     STATUS = ("status", "状态寄存器", "a status register")
     REFUSED = (
         "refused",
@@ -98,7 +104,23 @@ def probe(connection: Connection, unit: int, profile: Profile) -> tuple[ProbeRow
     read = {name: answer.data for name, answer in answers.items() if answer.data is not None}
     columns = _columns(profile, blocks, read)
     registers = [register for block in blocks for register in block.registers]
-    return tuple(_row(register, answers[register.name], columns.get(register.name, [])) for register in registers)
+    foreign = _foreign(profile, read)
+    return tuple(
+        _row(register, answers[register.name], columns.get(register.name, []), foreign.get(register.name, ""))
+        for register in registers
+    )
+
+
+def _foreign(profile: Profile, read: Mapping[str, bytes]) -> dict[str, str]:
+    """By register: what it says of a device of another model."""
+    registers = {register.name: register for register in profile.registers}
+    found: dict[str, str] = {}
+    for identity in profile.identities:
+        register = registers[identity.register]
+        if register.name in read:
+            pattern = pattern_of(register, _block_of(register), read[register.name])
+            found[register.name] = found.get(register.name) or identity_mismatch(identity, register, pattern)
+    return found
 
 
 def _read(connection: Connection, unit: int, profile: Profile, block: Block) -> dict[str, _Answer]:
@@ -148,12 +170,12 @@ def _columns(profile: Profile, blocks: tuple[Block, ...], read: Mapping[str, byt
 def _alone(profile: Profile, channel: ChannelProfile, read: Mapping[str, bytes]) -> Column:
     bare = replace(channel, unit_register=None, unit_code=None)
     register = next(each for each in profile.registers if each.name == channel.register)
-    cut = replace(profile, registers=(register,), channels=(bare,), statuses=())
+    cut = replace(profile, registers=(register,), channels=(bare,), statuses=(), identities=(), heartbeat=None)
     (steps,), (quality,) = Decoder(cut, (_block_of(register),)).decode([read[register.name]])
     return channel, steps, Quality.NEVER_READ if quality is Quality.GOOD else quality
 
 
-def _row(register: Register, answer: _Answer, columns: list[Column]) -> ProbeRow:
+def _row(register: Register, answer: _Answer, columns: list[Column], foreign: str) -> ProbeRow:
     where = (register.name, register.printed, register.function, register.address)
     if answer.data is None:
         assert answer.error is not None
@@ -167,10 +189,12 @@ def _row(register: Register, answer: _Answer, columns: list[Column]) -> ProbeRow
     qualities = [each for _, _, each in columns]
     quality = next((each for each in qualities if each is not Quality.GOOD), Quality.GOOD) if columns else None
     verdict = Verdict.STATUS if quality is None else _VERDICTS.get(quality, Verdict.NOT_GOOD)
+    if foreign:
+        verdict = Verdict.FOREIGN
     if answer.error is not None:
         verdict = Verdict.REFUSED_IN_BLOCK
     judged = None if quality is Quality.NEVER_READ else quality
-    detail = "" if answer.error is None else str(answer.error)
+    detail = foreign if answer.error is None else str(answer.error)
     return ProbeRow(*where, answer.data.hex(" ", 2), orders, decoded, span, judged, verdict, detail)
 
 

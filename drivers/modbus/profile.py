@@ -30,7 +30,6 @@ from drivers.modbus.register_map import (
     Span,
     StatusRule,
     WordOrder,
-    with_decimals,
 )
 from edge.config_table import Table, read_table
 from edge.ports.errors import ConfigurationError
@@ -50,12 +49,9 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
-@lru_cache(maxsize=256)
-def load_profile(model: str, decimals: int | None = None) -> Profile:
-    """The shipped profile of that model, with ``decimals`` where they are set by hand.
-
-    Raises ConfigurationError with every finding, or if there is no such model.
-    """
+@lru_cache(maxsize=64)
+def load_profile(model: str) -> Profile:
+    """The shipped profile of that model. Raises ConfigurationError with every finding, or if there is none."""
     models = shipped_models()
     if model not in models:
         raise ConfigurationError([f"{model}.toml:1: profile: no such profile, one of: {', '.join(models)}"])
@@ -63,7 +59,7 @@ def load_profile(model: str, decimals: int | None = None) -> Profile:
     profile = parse_profile(text, f"drivers/profiles/{model}.toml")
     if profile.model != model:
         raise ConfigurationError([f"drivers/profiles/{model}.toml:1: model: must be {model!r}, the file's name"])
-    return profile if decimals is None else with_decimals(profile, decimals)
+    return profile
 
 
 def parse_profile(data: bytes, file: str) -> Profile:

@@ -78,11 +78,11 @@ class StatusRule:
     """
 
     register: str
-    mask: int
     channels: tuple[str, ...] | None
     bits: tuple[tuple[int, Quality], ...]
     spans: tuple[Span, ...]
     otherwise: Quality
+    mask: int = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,6 @@ class ChannelProfile:
     register: str
     unit: str
     scale: Decimal
-    offset: Decimal
     resolution: Decimal
     lowest_steps: int
     highest_steps: int
@@ -156,6 +155,7 @@ class ChannelProfile:
     sentinels: tuple[tuple[int, Quality], ...]
     unit_register: str | None
     unit_code: int | None
+    offset: Decimal = Decimal(0)
     loop: CurrentLoop | None = None
     plausible: Plausible | None = None
     decimals_by_hand: bool = False
@@ -224,8 +224,10 @@ class Profile:
         return any(band.meaning is Quality.DEVICE_FAULT for band in bands)
 
 
-def with_decimals(profile: Profile, decimals: int) -> Profile:
-    """The profile with that many decimals, 0 to 4, in each channel whose decimals are set by hand."""
+def with_decimals(profile: Profile, decimals: int | None) -> Profile:
+    """The profile with that many decimals, 0 to 4, in each channel whose decimals are set by hand; None: as it is."""
+    if decimals is None:
+        return profile
     return replace(profile, channels=tuple(_with_decimals(channel, decimals) for channel in profile.channels))
 
 

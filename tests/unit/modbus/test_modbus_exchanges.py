@@ -14,7 +14,7 @@ from drivers.modbus.client import Request, _checked_rtu, _checked_tcp
 from drivers.modbus.decode import Decoder
 from drivers.modbus.plan import Block, plan_of
 from drivers.modbus.profile import load_profile, shipped_models
-from drivers.modbus.register_map import Profile
+from drivers.modbus.register_map import Profile, with_decimals
 from edge.ports.devices import Quality
 from hil.modbus_site import crc16
 
@@ -34,7 +34,7 @@ def exchanges() -> list[Any]:
 
 
 def profile_of(model: str) -> Profile:
-    return load_profile(model, recorded(model).get("decimals"))
+    return with_decimals(load_profile(model), recorded(model).get("decimals"))
 
 
 def asked(unit: int, block: Block, framing: str) -> bytes:

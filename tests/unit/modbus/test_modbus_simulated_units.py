@@ -9,6 +9,7 @@ from drivers.modbus.decode import Decoder
 from drivers.modbus.plan import plan_of
 from drivers.modbus.plausibility import plausibility_of
 from drivers.modbus.profile import load_profile, shipped_models
+from drivers.modbus.register_map import with_decimals
 from edge.ports.devices import MonotonicMs, Quality
 from hil.modbus_unit import SimulatedUnit, load_profile_data
 
@@ -36,7 +37,7 @@ class Asked:
     """One simulated unit and everything of the driver but the wire."""
 
     def __init__(self, model: str) -> None:
-        self.profile = load_profile(model, 1)
+        self.profile = with_decimals(load_profile(model), 1)
         self.blocks = plan_of(self.profile)
         self.unit = SimulatedUnit(load_profile_data(model, 1), 1)
         self.decoder = Decoder(self.profile, self.blocks)
