@@ -43,29 +43,23 @@ class Fault:
     code: int = 4
 
 
-def load_profile_data(model: str, decimals: int | None = None) -> dict[str, Any]:
-    """The text of a shipped profile as plain data; ``decimals`` as the configuration states them for this device.
-
-    Raises FileNotFoundError for a model that is not shipped.
-    """
-    profile = tomllib.loads((files("drivers.profiles") / f"{model}.toml").read_text(encoding="utf-8"))
-    for channel in profile["channel"]:
-        if "decimals" in channel:
-            channel["scale"] = channel["resolution"] = str(Decimal(1).scaleb(-(decimals or 0)))
-    return profile
+def load_profile_data(model: str) -> dict[str, Any]:
+    """The text of a shipped profile as plain data. Raises FileNotFoundError for a model that is not shipped."""
+    return tomllib.loads((files("drivers.profiles") / f"{model}.toml").read_text(encoding="utf-8"))
 
 
 class SimulatedUnit:
     """One device with unit number ``unit``; starts in status ok, all channels at the low end of their range.
 
+    ``decimals``: as the configuration states them, where the profile leaves that to it.
     Its heartbeat moves with every request for it, so that it moves however fast the site's time runs. A channel that
     its profile would call frozen changes in its last bit from request to request, as a living sensor does.
     """
 
-    def __init__(self, profile: Mapping[str, Any], unit: int) -> None:
+    def __init__(self, profile: Mapping[str, Any], unit: int, decimals: int | None = None) -> None:
         self.unit = unit
         self._registers = {each["name"]: each for each in profile["register"]}
-        self._channels = {each["name"]: each for each in profile["channel"]}
+        self._channels = {each["name"]: _scaled(each, decimals) for each in profile["channel"]}
         self._statuses: list[Mapping[str, Any]] = list(profile.get("status", []))
         self._lock = threading.Lock()
         self._words: dict[tuple[int, int], int] = {}
@@ -248,6 +242,14 @@ class SimulatedUnit:
         sent = bytes(lettered[letter] for letter in register.get("order", "ABCD"))
         self._words[key] = int.from_bytes(sent[:2], "big")
         self._words[(key[0], key[1] + 1)] = int.from_bytes(sent[2:], "big")
+
+
+def _scaled(channel: Mapping[str, Any], decimals: int | None) -> Mapping[str, Any]:
+    """The channel with the scale and resolution that its decimals mean, where they are set by hand."""
+    if "decimals" not in channel:
+        return channel
+    step = str(Decimal(1).scaleb(-(decimals or 0)))
+    return {**channel, "scale": step, "resolution": step}
 
 
 def _beat(heartbeat: Mapping[str, Any]) -> tuple[str, int]:

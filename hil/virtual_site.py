@@ -47,9 +47,9 @@ class Instrument:
     """One detector or anemometer: what it measures and what is wrong with it. Methods may be called from any thread."""
 
     def __init__(self, device: Device, timeout_ms: int) -> None:
-        profile = load_profile_data(device.profile, device.decimals)
+        profile = load_profile_data(device.profile)
         self.id = device.id
-        self.unit = SimulatedUnit(profile, device.unit)
+        self.unit = SimulatedUnit(profile, device.unit, device.decimals)
         self.quantities: Mapping[str, str] = {each["quantity"]: each["name"] for each in profile["channel"]}
         self._units = {each["quantity"]: each["unit"] for each in profile["channel"]}
         self._values = {quantity: _RESTING.get(quantity, "0") for quantity in self.quantities}

@@ -39,7 +39,7 @@ class Asked:
     def __init__(self, model: str) -> None:
         self.profile = with_decimals(load_profile(model), 1)
         self.blocks = plan_of(self.profile)
-        self.unit = SimulatedUnit(load_profile_data(model, 1), 1)
+        self.unit = SimulatedUnit(load_profile_data(model), 1, decimals=1)
         self.decoder = Decoder(self.profile, self.blocks)
         self.checks = plausibility_of(self.profile, self.blocks)
         self.now_ms = 0
