@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from drivers.modbus.plan import PROTOCOL_MAX_REGISTERS
 from drivers.modbus.profile_channel import (
+    LONG_MAX,
     WORD_MAX,
     known_register,
     raw_max,
@@ -194,10 +195,7 @@ def _identity(table: Table, registers: dict[str, Register]) -> Identity:
     mask = table.getint("mask", minimum=1, maximum=highest, default=highest)
     allowed = []
     for each in table.tables("allowed", count_min=1, count_max=32):
-        raw = each.getint("raw", minimum=0, maximum=highest)
-        if raw & ~mask:
-            each.refuse("raw", f"0x{raw:X} has bits outside the mask 0x{mask:X}; give the content under the mask")
-        allowed.append((raw, read_line(each, "is")))
+        allowed.append((_under_mask(each, "raw", 0, mask), read_line(each, "is")))
     return Identity(name, mask, tuple(allowed))
 
 
@@ -226,25 +224,34 @@ def _status(table: Table, registers: dict[str, Register], channels: tuple[str, .
     highest = raw_max(name, registers)
     spoken_of = re.compile("|".join(map(re.escape, channels)) or "-")
     form = f"one of: {', '.join(channels)}"
+    mask = table.getint("mask", minimum=1, maximum=highest, default=highest)
     return StatusRule(
         register=name,
-        mask=table.getint("mask", minimum=1, maximum=highest, default=highest),
+        mask=mask,
         channels=table.getlist("channels", pattern=spoken_of, form=form, count_min=1, count_max=64, default=()) or None,
         bits=tuple(
-            (each.getint("mask", minimum=1, maximum=highest), read_meaning(each))
+            (_under_mask(each, "mask", 1, mask), read_meaning(each))
             for each in table.tables("bits", count_min=0, count_max=32)
         ),
-        spans=tuple(_span(each, highest) for each in table.tables("values", count_min=0, count_max=64)),
+        spans=tuple(_span(each, mask) for each in table.tables("values", count_min=0, count_max=64)),
         otherwise=read_meaning(table, "otherwise"),
     )
 
 
-def _span(table: Table, highest_raw: int) -> Span:
+def _under_mask(table: Table, key: str, minimum: int, mask: int) -> int:
+    """Bits or a content of a register of which only ``mask`` is looked at: what lies outside it would never be seen."""
+    raw = table.getint(key, minimum=minimum, maximum=WORD_MAX if mask <= WORD_MAX else LONG_MAX)
+    if raw & ~mask:
+        table.refuse(key, f"0x{raw:X} has bits outside the mask 0x{mask:X}; give the content under the mask")
+    return raw
+
+
+def _span(table: Table, mask: int) -> Span:
     if table.written("raw"):
-        raw = table.getint("raw", minimum=0, maximum=highest_raw)
+        raw = _under_mask(table, "raw", 0, mask)
         return Span(raw, raw, read_meaning(table))
-    lowest = table.getint("from", minimum=0, maximum=highest_raw)
-    highest = table.getint("to", minimum=0, maximum=highest_raw)
+    lowest = _under_mask(table, "from", 0, mask)
+    highest = _under_mask(table, "to", 0, mask)
     if table.good("from", "to") and lowest > highest:
         table.refuse("from", f"{lowest} is above to = {highest}; write the lower one first")
     return Span(lowest, highest, read_meaning(table))

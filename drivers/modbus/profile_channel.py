@@ -210,6 +210,8 @@ def _bands(table: Table, lowest_ma: Decimal, scale_ma: Decimal) -> tuple[Span, .
             if each.good("from_ma", "to_ma") and (first > last or (last >= lowest_ma and first <= _FULL_MA)):
                 what = f"{first} to {last} mA is no band below {lowest_ma} (lowest_ma) or above 20; there it measures"
                 each.refuse("from_ma", what)
+            elif any(first <= other_last and last >= other_first for other_first, other_last, _ in spans):
+                each.refuse("from_ma", f"{first} to {last} mA lies over another band; let each current mean one thing")
             spans.append((first, last, each.getchoice("means", _BAND_MEANINGS)))
     return tuple(Span(ceil(first / scale_ma), floor(last / scale_ma), meaning) for first, last, meaning in spans)
 
@@ -243,7 +245,7 @@ def _plausible(table: Table, figures: _Figures) -> Plausible | None:
     return Plausible(
         noise_steps=_steps(table, "noise_floor", figures) if frozen else 0,
         frozen_after_ms=table.getint("frozen_after_s", minimum=10, maximum=86_400, unit="s") * 1000 if frozen else None,
-        rests_at=tuple(int(Decimal(each) / figures.resolution) for each in rests),
+        rests_at=tuple(_whole_steps(table, "rests_at", each, figures) for each in rests),
         rate_steps=rate,
     )
 
@@ -251,7 +253,11 @@ def _plausible(table: Table, figures: _Figures) -> Plausible | None:
 def _steps(table: Table, key: str, figures: _Figures) -> int:
     """A decimal of at least zero in whole steps of the resolution."""
     text = table.getstring(key, pattern=_NOT_NEGATIVE, form=f"a decimal in quotes, in steps of {figures.resolution}")
-    steps = Decimal(text or "0") / figures.resolution
+    return _whole_steps(table, key, text or "0", figures)
+
+
+def _whole_steps(table: Table, key: str, text: str, figures: _Figures) -> int:
+    steps = Decimal(text) / figures.resolution
     if steps != steps.to_integral_value():
         table.refuse(key, f"must be a whole multiple of the resolution {figures.resolution}")
     return int(steps)

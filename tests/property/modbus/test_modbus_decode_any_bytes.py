@@ -113,6 +113,56 @@ def test_any_text_as_a_profile_is_refused_with_its_place(data: bytes) -> None:
     assert all(problem.startswith("bad.toml:") for problem in caught.value.problems)
 
 
+VALUES = [
+    '"0"',
+    '"-1"',
+    '"1e9"',
+    '"0.0000001"',
+    "0",
+    "-1",
+    "1.5",
+    "nan",
+    "true",
+    "[]",
+    "{}",
+    '"x"',
+    '["0", "1"]',
+    "2026-01-01",
+]
+
+
+@given(st.sampled_from(shipped_models()), st.data())
+def test_a_profile_with_lines_lost_doubled_or_given_another_value_is_read_or_refused(
+    model: str, data: st.DataObject
+) -> None:
+    lines = load_profile_text(model).splitlines()
+    for _ in range(data.draw(st.integers(1, 4))):
+        number = data.draw(st.integers(0, len(lines) - 1))
+        key, equals, _ = lines[number].partition(" = ")
+        change = data.draw(st.sampled_from(["lose", "double", "value"]))
+        if change == "lose":
+            lines[number] = ""
+        elif change == "double":
+            lines.insert(data.draw(st.integers(0, len(lines))), lines[number])
+        elif equals and not key.startswith("#"):
+            lines[number] = f"{key} = {data.draw(st.sampled_from(VALUES))}"
+    text = "\n".join(lines).encode()
+    problems = problems_of(text)
+    assert all(problem.startswith("changed.toml:") for problem in problems)
+    if not problems:
+        profile = parse_profile(text, "changed.toml")
+        assert Decoder(profile, plan_of(profile)).channels
+
+
+def problems_of(text: bytes) -> list[str]:
+    """What is wrong with a profile; nothing if it is right."""
+    try:
+        parse_profile(text, "changed.toml")
+    except ConfigurationError as error:
+        return error.problems
+    return []
+
+
 @given(st.binary(max_size=300))
 def test_the_simulated_unit_answers_any_request_as_the_standard_says(request: bytes) -> None:
     unit = SimulatedUnit(load_profile_data("honeywell_xcd"), 1)

@@ -136,6 +136,12 @@ def test_a_state_that_looks_good_needs_a_status_of_another_source() -> None:
             "there it measures",
         ),
         (
+            'loop = { scale_ma = "0.001", bands = [{ from_ma = "1", to_ma = "2", means = "warming_up" }, '
+            '{ from_ma = "2", to_ma = "3", means = "device_fault" }] }',
+            "from_ma",
+            "lies over another band",
+        ),
+        (
             'loop = { scale_ma = "0.001", bands = [{ from_ma = "1", to_ma = "2", means = "ok" }] }',
             "means",
             "device_fault",
@@ -178,6 +184,36 @@ def test_a_channel_of_which_no_status_speaks_counts_as_without_status() -> None:
     assert parsed(text.replace('channels = ["gas"]', 'channels = ["gas", "other"]')).has_status
 
 
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ('mask = 0x000F\nvalues = [{ raw = 0x10, means = "ok" }]\notherwise = "device_fault"', "raw"),
+        ('mask = 0x000F\nvalues = [{ from = 0, to = 0x10, means = "ok" }]\notherwise = "device_fault"', "to"),
+        ('mask = 0x000F\nbits = [{ mask = 0x10, means = "device_fault" }]\notherwise = "ok"', "mask"),
+    ],
+)
+def test_what_a_status_could_never_show_under_its_mask_is_refused(written: str, key: str) -> None:
+    problems = findings(generic() + '\n[[status]]\nregister = "status"\n' + written + "\n")
+    assert any(f"{key}: " in each and "outside the mask 0xF" in each for each in problems), problems
+
+
+def test_two_fields_of_one_register_are_judged_each_by_its_own_mask() -> None:
+    text = generic()
+    text = text[: text.index("[[status]]")]
+    for mask, faulty in ((0x000F, 0x0001), (0x00F0, 0x0010)):
+        text += f'[[status]]\nregister = "status"\nmask = {mask}\n'
+        text += f'values = [{{ raw = 0, means = "ok" }}, {{ raw = {faulty}, means = "warming_up" }}]\n'
+        text += 'otherwise = "device_fault"\n'
+    decoder = Decoder(parsed(text), plan_of(parsed(text)))
+
+    def said(word: int) -> Quality:
+        return decoder.decode([bytes(4) + word.to_bytes(2, "big")])[1][0]
+
+    assert [said(each) for each in (0x0000, 0xFF00)] == [Quality.GOOD, Quality.GOOD]
+    assert [said(each) for each in (0x0001, 0x0010, 0x0011)] == [Quality.WARMING_UP] * 3
+    assert [said(each) for each in (0x0002, 0x0021)] == [Quality.DEVICE_FAULT] * 2
+
+
 # ---- identity, heartbeat, movement ----------------------------------------------------------------------------------
 
 
@@ -207,6 +243,7 @@ def test_a_wrong_identity_or_heartbeat_is_refused(written: str, key: str, said: 
         ('noise_floor = "0.1"', "noise_floor", "frozen_after_s"),
         ("frozen_after_s = 60", "noise_floor", "missing"),
         ('frozen_after_s = 60\nnoise_floor = "0.05"', "noise_floor", "whole multiple"),
+        ('frozen_after_s = 60\nnoise_floor = "0"\nrests_at = ["0.05"]', "rests_at", "whole multiple"),
         ('rate_max_per_s = "0"', "rate_max_per_s", "less than one step"),
     ],
 )
