@@ -140,15 +140,13 @@ class _LoopBands:
     """
 
     def __init__(self, loop: CurrentLoop, sentinels: _Sentinels) -> None:
-        self._loop = loop
+        self._bands = loop.bands
+        self._lowest_raw, self._full_raw = loop.lowest_raw, loop.full_raw
         self._sentinels = sentinels
-
-    @property
-    def suspects(self) -> "_LoopBands":
-        return self
+        self.suspects = self
 
     def __contains__(self, raw: int | float) -> bool:
-        return not self._loop.lowest_raw <= raw <= self._loop.full_raw or raw in self._sentinels.suspects
+        return not self._lowest_raw <= raw <= self._full_raw or raw in self._sentinels.suspects
 
     def look_up(self, payloads: Sequence[bytes]) -> Quality | None:
         """What the current means; None: it is a measurement."""
@@ -156,10 +154,9 @@ class _LoopBands:
         if meant is not None:
             return meant
         raw = self._sentinels.raw(payloads)
-        if self._loop.lowest_raw <= raw <= self._loop.full_raw:
+        if self._lowest_raw <= raw <= self._full_raw:
             return None
-        bands = self._loop.bands
-        return next((each.meaning for each in bands if each.lowest <= raw <= each.highest), Quality.OUT_OF_RANGE)
+        return next((each.meaning for each in self._bands if each.lowest <= raw <= each.highest), Quality.OUT_OF_RANGE)
 
 
 class _Channel(NamedTuple):

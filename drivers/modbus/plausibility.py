@@ -52,13 +52,12 @@ class Plausibility:
     def judge(self, payloads: Sequence[bytes], columns: Columns, now: MonotonicMs) -> Judged:
         """The columns that ``payloads`` decoded to, asked for at ``now``, without what is not to be believed."""
         steps, qualities = columns
-        foreign = self._foreign(payloads)
-        if foreign:
+        if Quality.DEVICE_FAULT in qualities and (foreign := self._foreign(payloads)):
             return Judged(steps, qualities, foreign)
         still = "" if self._heartbeat is None else self._heartbeat.stopped(payloads, now)
         if still:
             return Judged((None,) * len(steps), (Quality.DEVICE_FAULT,) * len(steps), still)
-        return self._judge_channels(columns, now)
+        return self._judge_channels(columns, now) if self._channels else Judged(steps, qualities, "")
 
     def _foreign(self, payloads: Sequence[bytes]) -> str:
         """Why this is another device; the decoder has already refused its readings."""

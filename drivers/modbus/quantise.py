@@ -95,7 +95,13 @@ def integer_quantiser(
         return lambda raw: -((-raw * numerator - added) // denominator)
     if rounding is round_down:
         return lambda raw: (raw * numerator + added) // denominator
-    return lambda raw: rounding(raw * factor + shift)
+    fresh_air = ceil(FRESH_AIR_OXYGEN / Fraction(resolution) * denominator)
+
+    def away_from_fresh_air(raw: int) -> int:
+        scaled = raw * numerator + added
+        return scaled // denominator if scaled < fresh_air else -(-scaled // denominator)
+
+    return away_from_fresh_air
 
 
 def exact_float_steps(value: float, factor: Fraction, rounding: Callable[[Fraction], int]) -> int:
