@@ -23,6 +23,7 @@ from edge.config_values import (
     Side,
     TcpBus,
 )
+from edge.ports.errors import ConfigurationError
 
 __all__ = [
     "Area",
@@ -66,5 +67,9 @@ def _checked(root: Table) -> Config:
     reading = read_config(root)
     check_reading(reading)
     assert root.findings is not None
-    root.findings.raise_if_any()
+    try:
+        root.findings.raise_if_any()
+    except ConfigurationError as error:
+        # A device that names a broken profile is a finding of this file; what breaks the profile is one of its own.
+        raise ConfigurationError([*error.problems, *reading.profiles.problems]) from None
     return reading.config()

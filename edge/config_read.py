@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from edge import rules
 from edge.config_ports import BY_PATH, bus_port_problem, reader_path_problem
+from edge.config_profiles import NamedProfiles, open_catalogue, read_named
 from edge.config_table import Table, path_is_plain
 from edge.config_values import (
     Area,
@@ -53,6 +54,7 @@ class Reading:
     readers: tuple[Sourced[Reader], ...]
     buses: tuple[Sourced[Bus], ...]
     devices: tuple[Sourced[Device], ...]
+    profiles: NamedProfiles
 
     def config(self) -> Config:
         """The values alone. Only after ``Findings.raise_if_any``."""
@@ -67,6 +69,7 @@ class Reading:
             readers=tuple(each.value for each in self.readers),
             buses=tuple(each.value for each in self.buses),
             devices=tuple(each.value for each in self.devices),
+            profiles=self.profiles.loaded,
         )
 
 
@@ -137,6 +140,8 @@ def read_config(root: Table) -> Reading:
     """All tables. What is wrong is in ``root.findings``, unknown keys included."""
     gateway = _gateway(root.table("gateway"))
     simulate = gateway.value.simulate
+    catalogue = open_catalogue(gateway.table, gateway.value.profiles_dir)
+    devices = tuple(_device(table) for table in root.tables("device", count_min=0, count_max=1024))
     reading = Reading(
         root=root,
         gateway=gateway,
@@ -148,7 +153,8 @@ def read_config(root: Table) -> Reading:
         doors=tuple(_door(table) for table in root.tables("door", count_min=1, count_max=16)),
         readers=tuple(_reader(table, simulate) for table in root.tables("reader", count_min=1, count_max=16)),
         buses=tuple(_bus(table, simulate) for table in root.tables("bus", count_min=0, count_max=32)),
-        devices=tuple(_device(table) for table in root.tables("device", count_min=0, count_max=1024)),
+        devices=devices,
+        profiles=read_named(catalogue, [(each.table, each.value.profile) for each in devices]),
     )
     root.finish()
     return reading
@@ -163,6 +169,7 @@ def _gateway(table: Table) -> Sourced[Gateway]:
         epoch=table.getint("epoch", minimum=1, maximum=9999, default=1),
         data_dir=table.getpath("data_dir", length_max=255, default=Path("/var/lib/permitgate")),
         run_dir=table.getpath("run_dir", length_max=_SOCKET_PATH_MAX, default=Path("/run/permitgate")),
+        profiles_dir=table.getpath("profiles_dir", default=None),
         language="en" if table.getchoice("language", languages, default="zh") == "en" else "zh",
         simulate=table.getbool("simulate", default=False),
     )

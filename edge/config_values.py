@@ -3,10 +3,13 @@
 Every time is whole milliseconds; paths are as written. ``edge.config.load`` makes them and nothing else does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from drivers.modbus.register_map import Profile
 
 __all__ = [
     "Area",
@@ -43,7 +46,10 @@ class Side(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Who this gateway is and where its files lie. ``epoch`` counts the journals that it ever began."""
+    """Who this gateway is and where its files lie. ``epoch`` counts the journals that it ever began.
+
+    ``profiles_dir`` holds the site's own device models; None: only those that ship.
+    """
 
     id: str
     site: str
@@ -51,6 +57,7 @@ class Gateway:
     epoch: int
     data_dir: Path
     run_dir: Path
+    profiles_dir: Path | None
     language: Literal["zh", "en"]
     simulate: bool
 
@@ -202,7 +209,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole file. Ids are unique, every reference exists, and ``edge.config_check`` found nothing against it."""
+    """The whole file. Ids are unique, every reference exists, and ``edge.config_check`` found nothing against it.
+
+    ``profiles``: of each model that a device names, as it was when the file was checked.
+    """
 
     gateway: Gateway
     hq: Hq
@@ -214,3 +224,4 @@ class Config:
     readers: tuple[Reader, ...]
     buses: tuple[Bus, ...]
     devices: tuple[Device, ...]
+    profiles: Mapping[str, Profile]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 READ_HOLDING, READ_INPUT = 3, 4
@@ -43,8 +44,11 @@ class Fault:
     code: int = 4
 
 
-def load_profile_data(model: str) -> dict[str, Any]:
-    """The text of a shipped profile as plain data. Raises FileNotFoundError for a model that is not shipped."""
+def load_profile_data(model: str, folder: Path | None = None) -> dict[str, Any]:
+    """A profile as plain data: the site's own in ``folder``, or a shipped one. Raises FileNotFoundError if neither."""
+    own = None if folder is None else folder / f"{model}.toml"
+    if own is not None and own.is_file():
+        return tomllib.loads(own.read_text(encoding="utf-8-sig"))
     return tomllib.loads((files("drivers.profiles") / f"{model}.toml").read_text(encoding="utf-8"))
 
 

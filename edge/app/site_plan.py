@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from drivers.modbus.profile import load_profile
 from drivers.modbus.register_map import Profile, with_decimals
 from edge import rules
 from edge.config_values import Config, Device
@@ -19,7 +18,8 @@ _T90S_TO_SETTLE = 3
 
 def profiles_of(config: Config) -> dict[str, Profile]:
     """The profile of each configured device."""
-    return {device.id: with_decimals(load_profile(device.profile), device.decimals) for device in config.devices}
+    profiles = config.profiles
+    return {each.id: with_decimals(profiles[each.profile], each.decimals) for each in config.devices}
 
 
 def build_site(config: Config) -> Site:
