@@ -167,7 +167,7 @@ def _check_references(reading: Reading) -> None:
     for device in reading.devices:
         _check_reference(device.table, "area", device.value.area, areas)
         _check_reference(device.table, "bus", device.value.bus, buses)
-        _check_reference(device.table, "profile", device.value.profile, reading.profiles.models)
+        _check_reference(device.table, "profile", device.value.profile, reading.profiles.catalogue.models())
 
 
 def _check_reference(table: Table, key: str, name: str, known: Sequence[str]) -> None:

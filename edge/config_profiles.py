@@ -12,9 +12,9 @@ from edge.ports.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class NamedProfiles:
-    """``models`` are all that can be named; ``loaded`` those that are, and are good; ``problems`` what is not."""
+    """``loaded``: of the catalogue, what devices name and is good; ``problems``: what is said of what is not."""
 
-    models: tuple[str, ...]
+    catalogue: Catalogue
     loaded: dict[str, Profile] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -34,21 +34,21 @@ def open_catalogue(table: Table, folder: Path | None) -> Catalogue:
 
 def read_named(catalogue: Catalogue, named: Iterable[tuple[Table, str]]) -> NamedProfiles:
     """The profile of each device's table and model. What no catalogue knows is left to whoever checks references."""
-    found = NamedProfiles(catalogue.models())
+    found, known = NamedProfiles(catalogue), catalogue.models()
     broken: set[str] = set()
     for table, model in named:
-        if not table.good("profile") or model not in found.models:
+        if not table.good("profile") or model not in known:
             continue
         if model not in found.loaded and model not in broken:
-            _read(catalogue, model, found, broken)
+            _read(model, found, broken)
         if model in broken:
             table.refuse("profile", f"{catalogue.file(model)} cannot be used; mend what is said of that file")
     return found
 
 
-def _read(catalogue: Catalogue, model: str, found: NamedProfiles, broken: set[str]) -> None:
+def _read(model: str, found: NamedProfiles, broken: set[str]) -> None:
     try:
-        found.loaded[model] = catalogue.load(model)
+        found.loaded[model] = found.catalogue.load(model)
     except ConfigurationError as error:
         broken.add(model)
         found.problems.extend(error.problems)

@@ -11,6 +11,7 @@ from edge.config_ports import BY_PATH, bus_port_problem, reader_path_problem
 from edge.config_profiles import NamedProfiles, open_catalogue, read_named
 from edge.config_table import Table, path_is_plain
 from edge.config_values import (
+    RUN_DIR,
     Area,
     Bus,
     Clock,
@@ -168,7 +169,7 @@ def _gateway(table: Table) -> Sourced[Gateway]:
         organisation=table.getstring("organisation", **_DOMAIN),
         epoch=table.getint("epoch", minimum=1, maximum=9999, default=1),
         data_dir=table.getpath("data_dir", length_max=255, default=Path("/var/lib/permitgate")),
-        run_dir=table.getpath("run_dir", length_max=_SOCKET_PATH_MAX, default=Path("/run/permitgate")),
+        run_dir=table.getpath("run_dir", length_max=_SOCKET_PATH_MAX, default=RUN_DIR),
         profiles_dir=table.getpath("profiles_dir", default=None),
         language="en" if table.getchoice("language", languages, default="zh") == "en" else "zh",
         simulate=table.getbool("simulate", default=False),

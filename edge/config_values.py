@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+RUN_DIR = Path("/run/permitgate")
+"""Where a gateway answers unless its configuration says otherwise."""
+
+
 class FailState(Enum):
     """What a lock does without power: ``SAFE`` opens (maglock), ``SECURE`` stays shut (strike, free handle inside)."""
 
