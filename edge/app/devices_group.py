@@ -33,3 +33,14 @@ def devices_show(config_path: Path, model: str, json_to: str | None) -> None:
     from edge.app.devices_models import show_model
 
     show_model(config_path, model, json_to)
+
+
+@devices.command("probe")
+@config_option
+@click.argument("device", required=False)
+@json_option
+def devices_probe(config_path: Path, device: str | None, json_to: str | None) -> None:
+    """Read each register of the configured devices once, or of one: raw, in the four word orders, and decoded."""
+    from edge.app.devices_probe import probe
+
+    probe(config_path, device, json_to)
