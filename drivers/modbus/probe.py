@@ -181,7 +181,7 @@ def _row(register: Register, answer: _Answer, columns: list[Column], foreign: st
         assert answer.error is not None
         return ProbeRow(*where, "", (), "", "", None, _unanswered(answer.error), str(answer.error))
     orders = tuple(
-        (order.value, _shown(register.kind, value))
+        (order.value, number_text(register.kind, value))
         for order, value in in_all_orders(register.kind, answer.data).items()
     )
     decoded = ", ".join(_figure(channel, steps, quality) for channel, steps, quality in columns)
@@ -221,7 +221,8 @@ def _span(channel: ChannelProfile) -> str:
     return f"{lowest} … {highest} {channel.unit}"
 
 
-def _shown(kind: Kind, value: int | float) -> str:
+def number_text(kind: Kind, value: int | float) -> str:
+    """A register's number for a person: a float as the shortest decimal that it can be, long ones cut to six digits."""
     if kind is not Kind.F32 or value - value != 0:
         return str(value)
     shortest: Decimal = shortest_decimal(value)

@@ -1,10 +1,13 @@
 """The command line of ``permitgate devices``: from an unknown detector to a device of the configuration."""
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edge.app.answers import NamedPath, config_option, json_option
+from edge.app.devices_options import QUANTITIES, Display, Offset, TryOptions, WireChoice, wire_options
 
 FILE = NamedPath(dir_okay=False, path_type=Path)
 
@@ -44,3 +47,31 @@ def devices_probe(config_path: Path, device: str | None, json_to: str | None) ->
     from edge.app.devices_probe import probe
 
     probe(config_path, device, json_to)
+
+
+@devices.command("try")
+@config_option
+@wire_options()
+@click.option("--unit", required=True, type=click.IntRange(1, 255), help="Its Modbus address.")
+@click.option("--function", type=click.Choice(["3", "4"]), default="3", show_default=True, help="3: holding, 4: input.")
+@click.option(
+    "--start", type=Offset(), default=0, show_default=True, help="First offset, decimal or 0x...: 40001 is 0."
+)
+@click.option("--count", type=click.IntRange(1, 125), default=10, show_default=True, help="How many registers.")
+@click.option("--display", type=Display(), help="What the display shows now, such as 20.9: mark what fits.")
+@click.option("--fits", "earlier", type=FILE, help="Keep only what fitted in an earlier look: its --json FILE.")
+@click.option("--write", type=FILE, help="Write a draft profile into this new MODEL.toml.")
+@click.option("--quantity", type=click.Choice(QUANTITIES), help="For the draft: what it measures.")
+@click.option("--measured-in", help="For the draft: its unit, such as ppm, where the quantity has no usual one.")
+@click.option("--range", "span", nargs=2, metavar="LOW HIGH", help="For the draft: its range, in its unit.")
+@json_option
+def devices_try(config_path: Path, json_to: str | None, **named: Any) -> None:
+    """Read registers of an unknown device: each in every decoding; --display marks what fits, --write drafts a profile.
+
+    At a terminal it asks for further figures until one decoding is left. Exit 1: nothing answered, or nothing fits.
+    """
+    from edge.app.devices_try import try_device
+
+    wire = WireChoice(**{each.name: named.pop(each.name) for each in fields(WireChoice)})
+    function = int(named.pop("function"))
+    try_device(config_path, wire, TryOptions(function=function, **named), json_to)
