@@ -71,12 +71,13 @@ def check(path: Path) -> CheckReport:
 class Glance:
     """What a configuration that is still being written gives already.
 
-    ``buses``: those without a finding; ``problems``: every finding about single keys, as ``file:line: key: …``.
+    ``buses`` and ``devices``: those without a finding; ``problems``: every finding about single keys.
     """
 
     gateway: Gateway
     catalogue: Catalogue
     buses: tuple[Bus, ...]
+    devices: tuple[Device, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -97,6 +98,7 @@ def glance(path: Path) -> Glance:
         gateway=reading.gateway.value,
         catalogue=reading.profiles.catalogue,
         buses=tuple(each.value for each in reading.buses if each.table.good(*_WIRE_KEYS)),
+        devices=tuple(each.value for each in reading.devices if each.table.good("id", "bus", "unit", "profile")),
         problems=tuple(problems),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edge.app.answers import NamedPath, config_option, json_option
-from edge.app.devices_options import QUANTITIES, Display, Offset, TryOptions, WireChoice, wire_options
+from edge.app.devices_options import QUANTITIES, Display, Offset, TryOptions, Units, WireChoice, wire_options
 
 FILE = NamedPath(dir_okay=False, path_type=Path)
 
@@ -75,3 +75,19 @@ def devices_try(config_path: Path, json_to: str | None, **named: Any) -> None:
     wire = WireChoice(**{each.name: named.pop(each.name) for each in fields(WireChoice)})
     function = int(named.pop("function"))
     try_device(config_path, wire, TryOptions(function=function, **named), json_to)
+
+
+@devices.command("scan")
+@config_option
+@wire_options(bus_is_argument=True)
+@click.option("--units", type=Units(), default="1-247", show_default=True, metavar="A-B", help="Which unit numbers.")
+@click.option("--thorough", is_flag=True, help="Ask silent units for each known model's first register, not for one.")
+@json_option
+def devices_scan(config_path: Path, units: range, thorough: bool, json_to: str | None, **named: Any) -> None:
+    """Ask each unit of a bus one short question: who is there, and which models fit what it answers.
+
+    BUS is one of the configuration; or give --port or --host. Exit 1: nobody answers properly.
+    """
+    from edge.app.devices_scan import scan
+
+    scan(config_path, WireChoice(**named), units, thorough, json_to)

@@ -15,6 +15,7 @@ QUANTITIES = [each.value for each in Quantity]
 _BAUDS = ("1200", "2400", "4800", "9600", "19200", "38400", "57600", "115200")
 _BUS_HELP = "A bus of the configuration, by its id."
 _DISPLAY = re.compile(r"-?[0-9]{1,7}(\.[0-9]{1,6})?")
+_UNITS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?")
 _OFFSET = re.compile(r"0[xX][0-9a-fA-F]{1,4}|[0-9]{1,5}")
 
 
@@ -84,6 +85,22 @@ class Offset(click.ParamType[int]):
         if not _OFFSET.fullmatch(text) or int(text, 0 if text[:2] in ("0x", "0X") else 10) > 0xFFFF:
             self.fail(f"{text[:40]!a}: give an offset from 0 to 65535, or 0x0000 to 0xFFFF", param, ctx)
         return int(text, 0 if text[:2] in ("0x", "0X") else 10)
+
+
+class Units(click.ParamType[range]):
+    """Unit numbers from A to B, both included."""
+
+    name = "units"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        """The numbers, within 1 to 255."""
+        if isinstance(value, range):
+            return value
+        match = _UNITS.fullmatch(str(value))
+        first, last = (int(match.group(1)), int(match.group(2) or match.group(1))) if match else (0, 0)
+        if not 1 <= first <= last <= 255:
+            self.fail(f"{str(value)[:40]!a}: give A-B, or one number, within 1 to 255, the lower one first", param, ctx)
+        return range(first, last + 1)
 
 
 @dataclass(frozen=True, slots=True)

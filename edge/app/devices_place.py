@@ -7,18 +7,22 @@ from pathlib import Path
 from drivers.modbus.catalogue import Catalogue
 from edge.app.answers import CONFIG_DEFAULT
 from edge.app.wording import Language
-from edge.config import Bus, glance
+from edge.config import Bus, Device, glance
 from edge.config_values import RUN_DIR
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """``problems``: what is wrong with ``profiles_dir``. ``run_dir``: where a running gateway would answer."""
+    """``problems``: what is wrong with ``profiles_dir``. ``run_dir``: where a running gateway would answer.
+
+    ``buses`` and ``devices``: what the configuration gives without a finding.
+    """
 
     language: Language
     catalogue: Catalogue
     run_dir: Path = RUN_DIR
     buses: tuple[Bus, ...] = ()
+    devices: tuple[Device, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -31,7 +35,7 @@ def workplace(config_path: Path) -> Workplace:
         return Workplace(_terminal_language(), Catalogue())
     seen = glance(config_path)
     problems = tuple(each for each in seen.problems if ": gateway.profiles_dir: " in each)
-    return Workplace(seen.gateway.language, seen.catalogue, seen.gateway.run_dir, seen.buses, problems)
+    return Workplace(seen.gateway.language, seen.catalogue, seen.gateway.run_dir, seen.buses, seen.devices, problems)
 
 
 def _terminal_language() -> Language:
