@@ -207,6 +207,8 @@ def _closing(trial: Trial, options: TryOptions, draft: Path | None, language: La
         return [text["silent"]]
     if options.display is None:
         return []
+    if not trial.fits and options.earlier is not None:
+        return [text["lost"].format(display=options.display)]
     shown = trial.displays[-1] if trial.displays else options.display
     lines = fit_lines(shown, trial.fits, options.function, language)
     if len(trial.fits) > 1:

@@ -139,6 +139,20 @@ def test_a_second_look_leaves_what_fitted_both_times_and_a_draft_of_it(
     assert "UNVERIFIED" in shown.stdout
 
 
+def test_when_nothing_fits_both_looks_it_is_said_and_the_first_one_is_kept(
+    site: ModbusSite, unknown: Unknown, tmp_path: Path
+) -> None:
+    wire, first = on_tcp(site), tmp_path / "first.json"
+    registers = ("--start", "4", "--count", "5")
+    devices_try(*wire, *registers, "--display", "20.9", "--json", str(first))
+    kept = first.read_bytes()
+    unknown.words[8] = 555
+    result = devices_try(*wire, *registers, "--display", "55.5", "--fits", str(first))
+    assert result.exit_code == 1
+    assert "nothing that fitted before fits 55.5" in result.stdout
+    assert first.read_bytes() == kept
+
+
 def test_a_draft_from_one_look_names_what_fitted_as_well(site: ModbusSite, tmp_path: Path) -> None:
     draft = tmp_path / "attic.toml"
     result = devices_try(
