@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from drivers.modbus.catalogue import Catalogue, read_catalogue
@@ -12,11 +13,15 @@ from edge.ports.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class NamedProfiles:
-    """``loaded``: of the catalogue, what devices name and is good; ``problems``: what is said of what is not."""
+    """``loaded``: of the catalogue, what devices name and is good; ``problems``: what is said of what is not.
+
+    ``own``: the SHA-256, in hexadecimal, of each loaded file that is the site's own.
+    """
 
     catalogue: Catalogue
     loaded: dict[str, Profile] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    own: dict[str, str] = field(default_factory=dict)
 
 
 def open_catalogue(table: Table, folder: Path | None) -> Catalogue:
@@ -48,7 +53,11 @@ def read_named(catalogue: Catalogue, named: Iterable[tuple[Table, str]]) -> Name
 
 def _read(model: str, found: NamedProfiles, broken: set[str]) -> None:
     try:
-        found.loaded[model] = found.catalogue.load(model)
+        text = found.catalogue.text(model)
+        found.loaded[model] = found.catalogue.load_text(model, text)
     except ConfigurationError as error:
         broken.add(model)
         found.problems.extend(error.problems)
+        return
+    if model in found.catalogue.own:
+        found.own[model] = sha256(text).hexdigest()

@@ -71,6 +71,7 @@ class Reading:
             buses=tuple(each.value for each in self.buses),
             devices=tuple(each.value for each in self.devices),
             profiles=self.profiles.loaded,
+            own_profiles=self.profiles.own,
         )
 
 

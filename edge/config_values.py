@@ -215,7 +215,8 @@ class Device:
 class Config:
     """The whole file. Ids are unique, every reference exists, and ``edge.config_check`` found nothing against it.
 
-    ``profiles``: of each model that a device names, as it was when the file was checked.
+    ``profiles``: of each model that a device names, as it was when the file was checked; ``own_profiles``: the SHA-256
+    of each file among them that is the site's own.
     """
 
     gateway: Gateway
@@ -229,3 +230,4 @@ class Config:
     buses: tuple[Bus, ...]
     devices: tuple[Device, ...]
     profiles: Mapping[str, Profile]
+    own_profiles: Mapping[str, str]

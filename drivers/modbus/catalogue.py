@@ -40,7 +40,11 @@ class Catalogue:
 
     def load(self, model: str) -> Profile:
         """The profile of a model. Raises ConfigurationError with every finding, or if there is none."""
-        return load_file(self.own[model]) if model in self.own else load_profile(model)
+        return self.load_text(model, self.text(model)) if model in self.own else load_profile(model)
+
+    def load_text(self, model: str, text: bytes) -> Profile:
+        """The profile of one of ``models`` from what ``text`` gave. Raises as ``load`` does."""
+        return _parse(self.own[model], text) if model in self.own else load_profile(model)
 
 
 def read_catalogue(folder: Path | None) -> Catalogue:
@@ -58,7 +62,11 @@ def read_catalogue(folder: Path | None) -> Catalogue:
 
 def load_file(path: Path) -> Profile:
     """The profile in that file, whose model is the file's name. Raises ConfigurationError with every finding."""
-    profile = parse_profile(read_profile_file(path), str(path))
+    return _parse(path, read_profile_file(path))
+
+
+def _parse(path: Path, text: bytes) -> Profile:
+    profile = parse_profile(text, str(path))
     if profile.model != path.stem:
         what = f"must be {path.stem!r}, the file's name without .toml, not {profile.model!r}"
         raise ConfigurationError([f"{path}:1: model: {what}; change one of them"])

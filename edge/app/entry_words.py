@@ -46,6 +46,7 @@ KINDS: Mapping[str, Words] = {
     "log.genesis": Words("日志开始", "the journal began"),
     "log.heartbeat": Words("心跳，网关在运行", "heartbeat: the gateway is alive"),
     "operator.refused": Words("人员操作被拒绝", "a person's act was refused"),
+    "model.own": Words("使用现场自编的设备型号文件", "a register map that the site wrote itself is in use"),
     "permit.begun": Words("作业开始", "work on a permit began"),
     "permit.closed": Words("作业票关闭", "a permit was closed"),
     "permit.confirmed": Words("监护人已确认安全带", "a guardian confirmed the harness"),

@@ -1,6 +1,7 @@
 """``profiles_dir``: a site's own device models, checked as strictly as those that ship, and never in their place."""
 
 import re
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from gateways import write_config
 from edge.app.site_plan import build_site, profiles_of
 from edge.config import Config, check, load
 from edge.ports.errors import ConfigurationError
+from hil.virtual_site import Instrument
 
 GENERIC = (files("drivers.profiles") / "generic.toml").read_text(encoding="utf-8")
 
@@ -118,3 +120,20 @@ def test_an_own_profile_that_is_no_text_or_endless_is_a_finding_and_no_traceback
     (folder / "cellar.toml").unlink()
     (folder / "cellar.toml").mkdir()
     assert "there is no profile 'cellar'" in findings(configured(tmp_path))[0]
+
+
+def test_the_simulated_site_stands_with_the_same_models(tmp_path: Path) -> None:
+    own_model(tmp_path / "profiles", text=GENERIC.replace('order = "ABCD"', 'order = "CDAB"'))
+    config = load(configured(tmp_path))
+    instrument = Instrument(config.devices[0], 300, config.gateway.profiles_dir)
+    instrument.set_value("combustible", "2.5")
+    assert instrument.unit.answer(bytes([3, 0, 0, 0, 2])) == bytes([3, 4, 0, 0, 0x40, 0x20])
+
+
+def test_what_the_gateway_will_read_by_is_the_file_as_it_was_checked(tmp_path: Path) -> None:
+    path = own_model(tmp_path / "profiles")
+    config = load(configured(tmp_path))
+    assert config.own_profiles == {"cellar": sha256(path.read_bytes()).hexdigest()}
+    path.write_text("changed while the gateway runs", encoding="utf-8")
+    assert profiles_of(config)["gas1"].model == "cellar"
+    assert load(configured(tmp_path, "honeywell_xcd")).own_profiles == {}
