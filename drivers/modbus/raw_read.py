@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from drivers.modbus.client import BusDownError, Connection, ModbusExceptionError, Request
+from drivers.modbus.client import GATEWAY_EXCEPTIONS, BusDownError, Connection, ModbusExceptionError, Request
 from edge.ports.errors import DeviceError
 
 _SILENCES_MAX = 3
@@ -11,11 +11,15 @@ _SILENCES_MAX = 3
 
 @dataclass(slots=True)
 class RawRegisters:
-    """``words`` by offset; ``troubles``: why an offset has none. ``in_block``: one request gave them all."""
+    """``words`` by offset; ``troubles``: why an offset has none. ``in_block``: one request gave them all.
+
+    ``refused``: the device itself refused something, so that it is there.
+    """
 
     words: dict[int, int] = field(default_factory=dict)
     troubles: dict[int, str] = field(default_factory=dict)
     in_block: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,11 @@ def read_raw(connection: Connection, question: RawQuestion) -> RawRegisters:
 def _take(connection: Connection, question: RawQuestion, block: tuple[int, int], found: RawRegisters) -> None:
     start, count = block
     asked = Request(question.unit, question.function, start, count, question.longest_reply_ms)
-    payload = connection.request(asked)
+    try:
+        payload = connection.request(asked)
+    except ModbusExceptionError as error:
+        found.refused |= error.code not in GATEWAY_EXCEPTIONS
+        raise
     for index in range(count):
         found.words[start + index] = int.from_bytes(payload[2 * index : 2 * index + 2], "big")
         found.troubles.pop(start + index, None)

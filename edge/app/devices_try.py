@@ -13,9 +13,9 @@ import click
 from drivers.modbus.client import BusSettings, Connection
 from drivers.modbus.decodings import Decoding, Fit, fitting
 from drivers.modbus.draft import UNIT_OF, DraftFacts, draft_text, usual_range
-from drivers.modbus.profile import parse_profile
+from drivers.modbus.profile import parse_profile, shipped_models
 from drivers.modbus.raw_read import RawQuestion, RawRegisters, read_raw
-from drivers.modbus.register_map import Quantity
+from drivers.modbus.register_map import Kind, Quantity, WordOrder
 from edge.app.answers import answer, program
 from edge.app.devices_options import TryOptions, WireChoice, display_problem
 from edge.app.devices_place import workplace
@@ -114,12 +114,21 @@ def _check_options(options: TryOptions) -> None:
         raise click.UsageError(f"--start {options.start} --count {options.count}: the last offset is 65535")
     if options.display is None and (options.write is not None or options.earlier is not None):
         raise click.UsageError("--write and --fits need --display: what the instrument shows now")
-    if options.write is not None:
-        _facts(options, (), None)
-        if os.path.lexists(options.write):
-            raise RefusedError(f"--write {options.write}: is there already, and is not overwritten; name a new file")
-        if not options.write.absolute().parent.is_dir():
-            raise RefusedError(f"--write {options.write}: there is no such folder; make it first")
+    if options.write is not None and options.display is not None:
+        _check_draft(options, options.write, options.display)
+
+
+def _check_draft(options: TryOptions, path: Path, display: str) -> None:
+    """That a draft can be written there, and would parse. Raises UsageError, RefusedError or ConfigurationError."""
+    facts = _facts(options, (display,), None)
+    if os.path.lexists(path):
+        raise RefusedError(f"--write {path}: is there already, and is not overwritten; name a new file")
+    if not path.absolute().parent.is_dir():
+        raise RefusedError(f"--write {path}: there is no such folder; make it first")
+    if facts.model in shipped_models():
+        raise RefusedError(f"--write {path}: a model that ships has the name {facts.model}; give another")
+    any_decoding = Decoding(options.start, Kind.U16, WordOrder.ABCD, Decimal(1))
+    parse_profile(draft_text(any_decoding, (), (), facts).encode(), str(path))
 
 
 def _facts(options: TryOptions, displays: tuple[str, ...], settings: BusSettings | None) -> DraftFacts:
@@ -204,7 +213,8 @@ def _closing(trial: Trial, options: TryOptions, draft: Path | None, language: La
     """What comes of the looks."""
     text = TEXT[language]
     if not trial.registers.words:
-        return [text["silent"]]
+        key = "refused" if trial.registers.refused else "silent"
+        return [text[key].format(other=7 - options.function)]
     if options.display is None:
         return []
     if not trial.fits and options.earlier is not None:
