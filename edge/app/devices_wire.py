@@ -13,7 +13,6 @@ from edge.app.devices_options import WireChoice
 from edge.app.devices_place import Workplace
 from edge.app.probing import gateway_runs
 from edge.app.wiring import bus_settings
-from edge.config import RtuBus
 from edge.config_wording import did_you_mean, listed
 from edge.host import system_clock
 from edge.ports.errors import RefusedError
@@ -32,7 +31,7 @@ def chosen_wire(choice: WireChoice, place: Workplace) -> BusSettings:
     settings = _configured(choice.bus, place) if choice.bus is not None else _written(choice)
     if choice.timeout is not None:
         settings = replace(settings, timeout_ms=int(choice.timeout * 1000))
-    _refuse_if_held(settings, place)
+    _mind_the_gateway(settings, place)
     return settings
 
 
@@ -64,17 +63,31 @@ def _written(choice: WireChoice) -> BusSettings:
     )
 
 
-def _refuse_if_held(settings: BusSettings, place: Workplace) -> None:
-    """A serial line has one master. The port itself refuses a second one too; this says whose it is."""
-    if settings.kind != "rtu" or not gateway_runs(place.run_dir):
+def _mind_the_gateway(settings: BusSettings, place: Workplace) -> None:
+    """A serial line has one master; the port itself refuses a second one too, this says whose it is. TCP may have two,
+    but a device that takes only one connection drops one of them, and the readings of running work with it."""
+    shared = [bus for bus in place.buses if _same_wire(bus_settings(bus), settings)]
+    if not shared or not gateway_runs(place.run_dir):
         return
-    here = os.path.realpath(settings.port)
-    for bus in place.buses:
-        if isinstance(bus, RtuBus) and os.path.realpath(bus.port) == here:
-            raise RefusedError(
-                f"{settings.port}: the running gateway reads bus {bus.id} on it; stop it first: "
-                "systemctl stop permitgate / 网关正在使用该串口，请先停止服务"
-            )
+    name = shared[0].id
+    if settings.kind == "rtu":
+        raise RefusedError(
+            f"{settings.port}: the running gateway reads bus {name} on it; stop it first: "
+            "systemctl stop permitgate / 网关正在使用该串口，请先停止服务"
+        )
+    click.echo(
+        f"the running gateway asks bus {name} there too; a device that takes one connection only may drop it, "
+        "and running work trips / 网关也在询问该总线；只接受一个连接的设备可能断开网关，作业会跳闸",
+        err=True,
+    )
+
+
+def _same_wire(one: BusSettings, other: BusSettings) -> bool:
+    if one.kind != other.kind:
+        return False
+    if one.kind == "rtu":
+        return os.path.realpath(one.port) == os.path.realpath(other.port)
+    return (one.host, one.tcp_port) == (other.host, other.tcp_port)
 
 
 @contextmanager

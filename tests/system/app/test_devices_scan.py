@@ -161,6 +161,21 @@ def test_a_broken_unit_hides_no_healthy_one(kind: FaultKind, serial: bool) -> No
     assert RENKE in fitting(found, 3)
 
 
+@pytest.mark.parametrize("late_s", [0.35, 0.65, 0.75])
+@pytest.mark.parametrize("serial", [False, True])
+def test_a_late_answer_is_never_taken_for_the_next_units(late_s: float, serial: bool) -> None:
+    late = unit("generic", 2, gas="50")
+    late.break_with(Fault(FaultKind.LATE, seconds=late_s))
+    with bus(late, unit(RENKE, 4, wind_speed="8.6")) as site:
+        wire = ("--port", site.serve_rtu(), "--timeout", "0.2", "--units", "1-4") if serial else tcp(site.serve_tcp())
+        code, found = scanned(*wire)
+    assert code == 0
+    presences = {each["unit"]: each["presence"] for each in found["units"]}
+    assert presences.pop(4) == "answers"
+    assert "answers" not in presences.values()
+    assert set(fitting(found, 4)) == {RENKE}
+
+
 def test_a_unit_that_answers_only_registers_that_it_knows_is_found_when_asked_thoroughly() -> None:
     shy = ShyUnit()
     with bus(shy) as site:

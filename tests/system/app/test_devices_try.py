@@ -279,6 +279,22 @@ def test_a_line_that_the_running_gateway_reads_is_refused_by_whatever_name(
     assert allowed.exit_code == 0
 
 
+def test_on_tcp_a_running_gateway_is_minded_but_not_in_the_way(
+    site: ModbusSite, unknown: Unknown, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, port=site.serve_tcp())
+    wire = ("--bus", "b1", "--unit", "17", "--start", "6", "--count", "2")
+    assert "running" not in devices_try(*wire, config=config).stderr
+    gateway = ControlServer(tmp_path / "run" / "control.sock", lambda _message, _attached: {"ok": True})
+    gateway.start()
+    try:
+        result = devices_try(*wire, config=config)
+    finally:
+        gateway.stop()
+    assert result.exit_code == 0
+    assert "the running gateway asks bus b1 there too" in result.stderr
+
+
 def test_a_port_that_any_program_holds_is_refused_by_the_port_itself(site: ModbusSite, unknown: Unknown) -> None:
     port = site.serve_rtu()
     holder = Connection(BusSettings("b1", "rtu", 300, port=port), monotonic_ms, sleep)
