@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from drivers.modbus.client import GATEWAY_EXCEPTIONS, BusDownError, Connection, ModbusExceptionError, Request
+from edge.ports.devices import MonotonicMs
 from edge.ports.errors import DeviceError
 
 _SILENCES_MAX = 3
@@ -36,7 +37,7 @@ class RawQuestion:
 def read_raw(connection: Connection, question: RawQuestion) -> RawRegisters:
     """Every register that can be had, none twice where once is enough. Raises BusDownError if the bus is not there.
 
-    Asks at most 2 * count + 1 questions: a device may refuse half of a 32-bit value, and give it as a pair.
+    Asks at most 3 * count + 1 questions: a device may refuse half of a 32-bit value, and give it as a pair.
     """
     found = RawRegisters()
     try:
@@ -68,19 +69,34 @@ def _take(connection: Connection, question: RawQuestion, block: tuple[int, int],
 
 
 def _one_by_one(connection: Connection, question: RawQuestion, found: RawRegisters) -> None:
-    silences = 0
+    silences, unanswered_at = 0, None
     for address in range(question.start, question.start + question.count):
         if silences == _SILENCES_MAX:
             found.troubles[address] = f"not asked: {_SILENCES_MAX} questions in a row had no usable answer"
             continue
         try:
+            if unanswered_at is not None:
+                _hear_out(connection, question, address, unanswered_at)
             _take(connection, question, (address, 1), found)
-            silences = 0
+            silences, unanswered_at = 0, None
         except BusDownError:
             raise
+        except ModbusExceptionError as error:
+            found.troubles[address] = str(error)
+            silences = 0
         except DeviceError as error:
             found.troubles[address] = str(error)
-            silences = 0 if isinstance(error, ModbusExceptionError) else silences + 1
+            silences, unanswered_at = silences + 1, connection.asked_at
+
+
+def _hear_out(connection: Connection, question: RawQuestion, address: int, unanswered_at: MonotonicMs) -> None:
+    """After a silence the next answer may be the late one to another register, of the same length: it is thrown away.
+
+    How late an unknown device may be, nobody knows; it is expected to be late by the same time again.
+    """
+    asked = Request(question.unit, question.function, address, 1, question.longest_reply_ms)
+    connection.request(asked)
+    connection.hear_out(asked, unanswered_at)
 
 
 def _in_pairs(connection: Connection, question: RawQuestion, found: RawRegisters) -> None:

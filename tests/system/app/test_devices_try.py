@@ -240,6 +240,35 @@ def test_a_device_that_gives_no_proper_answer_is_left_after_a_few_questions(kind
     assert "no register answered" in found["lines"]["en"][0]
 
 
+class Sleepy(Unknown):
+    """Its first single registers come late, by longer than anyone waits; the others at once."""
+
+    def __init__(self, words: dict[int, int], late_s: float, late: int) -> None:
+        super().__init__(17, words)
+        self._late_s = late_s
+        self._late = late
+
+    def answer(self, request: bytes) -> bytes:
+        reply = super().answer(request)
+        late = int.from_bytes(request[3:5], "big") > 1 or len(self.questions) <= 1 + self._late
+        self.break_with(Fault(FaultKind.LATE, seconds=self._late_s)) if late else self.heal()
+        return reply
+
+
+@pytest.mark.parametrize("late_s", [0.35, 0.55, 0.65, 0.8])
+@pytest.mark.parametrize("late", [1, 2])
+def test_a_late_answer_is_never_shown_as_another_registers(late_s: float, late: int) -> None:
+    words = {address: 0x1111 * (address + 1) for address in range(5)}
+    site = ModbusSite([Sleepy(words, late_s, late)])
+    try:
+        _, found = look(["--port", site.serve_rtu(), "--timeout", "0.2", "--unit", "17"], "--count", "5")
+    finally:
+        site.close()
+    read = {each["address"]: int(each["raw"], 16) for each in found["registers"] if each["raw"] is not None}
+    assert read
+    assert read == {address: words[address] for address in read}
+
+
 def test_a_serial_line_is_read_with_the_quiet_that_it_needs(site: ModbusSite, tmp_path: Path) -> None:
     draft = tmp_path / "attic.toml"
     line = ("--port", site.serve_rtu(), "--baud", "4800", "--parity", "E", "--unit", "17")
