@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from drivers.modbus.client import GATEWAY_EXCEPTIONS, BusDownError, Connection, ModbusExceptionError, Request
+from drivers.modbus.client import GATEWAY_EXCEPTIONS, BusDownError, ModbusExceptionError, Request
 from drivers.modbus.decode import Decoder, in_all_orders, pattern_of, payload_of
 from drivers.modbus.plan import Block, plan_of
 from drivers.modbus.plausibility import identity_mismatch
@@ -21,6 +21,14 @@ from edge.ports.errors import DeviceError
 
 Column = tuple[ChannelProfile, int | None, Quality]
 """A channel, its figure in steps of the resolution, and how good that is."""
+
+
+class Asks(Protocol):
+    """Whatever answers questions as a ``Connection`` does: a connection, or what one said before."""
+
+    def request(self, question: Request) -> bytes:
+        """The register bytes of the answer, 2 * count of them. Raises DeviceError."""
+        ...
 
 
 class _Answer(NamedTuple):
@@ -92,7 +100,7 @@ class ProbeRow:
     detail: str
 
 
-def probe(connection: Connection, unit: int, profile: Profile) -> tuple[ProbeRow, ...]:
+def probe(connection: Asks, unit: int, profile: Profile) -> tuple[ProbeRow, ...]:
     """Reads each register of the profile once, in the blocks of normal polling. Device trouble is a verdict.
 
     The registers of a block that the device refuses are read one by one, to find the one that it does not have.
@@ -123,7 +131,7 @@ def _foreign(profile: Profile, read: Mapping[str, bytes]) -> dict[str, str]:
     return found
 
 
-def _read(connection: Connection, unit: int, profile: Profile, block: Block) -> dict[str, _Answer]:
+def _read(connection: Asks, unit: int, profile: Profile, block: Block) -> dict[str, _Answer]:
     question = Request(unit, block.function, block.address, block.count, profile.longest_reply_ms)
     try:
         payload = connection.request(question)
@@ -136,9 +144,7 @@ def _read(connection: Connection, unit: int, profile: Profile, block: Block) -> 
     return {register.name: _Answer(payload_of(register, block, payload), None) for register in block.registers}
 
 
-def _read_each(
-    connection: Connection, unit: int, profile: Profile, block: Block, refusal: DeviceError
-) -> dict[str, _Answer]:
+def _read_each(connection: Asks, unit: int, profile: Profile, block: Block, refusal: DeviceError) -> dict[str, _Answer]:
     """The registers of a refused block one by one. If each answers, it is the block that the device refuses."""
     found: dict[str, _Answer] = {}
     for register in block.registers:

@@ -18,7 +18,7 @@ from drivers.modbus.client import (
 )
 from drivers.modbus.plan import plan_of
 from drivers.modbus.probe import ProbeRow, Verdict, probe
-from drivers.modbus.register_map import Profile
+from drivers.modbus.register_map import Profile, with_decimals
 from edge.ports.devices import Sleep
 from edge.ports.errors import DeviceError
 
@@ -33,7 +33,7 @@ _RECONNECT_S = 1.0
 """A gateway that closed its connection upon one unit needs a moment before it takes the next."""
 
 _WORDS_TELLING = 3
-"""A map of fewer registers, without a status, says next to nothing by being answered [D]."""
+"""A map of fewer registers, none of which tells the model, says next to nothing by being answered [D]."""
 
 _EVERYONE_MIN = 8
 """So many units in a row that all answer alike are one device or gateway that ignores the number [D]."""
@@ -71,6 +71,11 @@ class Doubt(Enum):
     NOT_VALID = ("not_valid", "设备声明数值无效", "the device says that its value is not valid")
     ZEROS = ("zeros", "全部寄存器为 0，闲置内存也如此", "every register is 0, as unused memory would be")
     SHORT = ("short", "寄存器太少，几乎任何设备都能应答", "so few registers that nearly any device answers them")
+    BY_HAND = (
+        "by_hand",
+        "小数位数是猜的：没有寄存器说明，须看显示",
+        "its decimals are a guess, as no register says them: the display must tell",
+    )
     EXAMPLE = ("example", "项目示例，不对应任何型号", "an example of this project, of no real model")
     UNVERIFIED = ("unverified", "型号文件未经核实", "the profile itself is unverified")
 
@@ -161,17 +166,60 @@ def answers_for_all(heard: Sequence[Heard]) -> bool:
 
 def matches(connection: Connection, unit: int, profiles: Iterable[Profile]) -> list[Match]:
     """Each model held against a unit that answered, best first: those that fit, with few doubts, and long maps."""
-    found = [(profile, _match(profile, probe(connection, unit, profile))) for profile in profiles]
+    said = _Said(connection)
+    found = [(profile, _best_match(profile, unit, said)) for profile in profiles]
     found.sort(key=lambda each: (not each[1].fits, len(each[1].doubts), -_words(each[0]), each[1].model))
     return [match for _, match in found]
 
+
+class _Said:
+    """What a unit said to each question: sibling models share most, and are held against the same moment."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._answers: dict[tuple[int, int, int, int], bytes | DeviceError] = {}
+
+    def request(self, question: Request) -> bytes:
+        """As a connection's, and asked once."""
+        asked = (question.unit, question.function, question.pdu.address, question.count)
+        if asked not in self._answers:
+            self._answers[asked] = self._ask(question)
+        answer = self._answers[asked]
+        if isinstance(answer, DeviceError):
+            raise answer
+        return answer
+
+    def _ask(self, question: Request) -> bytes | DeviceError:
+        try:
+            return self._connection.request(question)
+        except BusDownError:
+            raise
+        except DeviceError as error:
+            return error
+
+
+def _best_match(profile: Profile, unit: int, said: _Said) -> Match:
+    """Where no register says how many decimals there are, the first number of them that fits."""
+    if not profile.decimals_by_hand:
+        return _match(profile, probe(said, unit, profile))
+    tried = (with_decimals(profile, decimals) for decimals in range(_DECIMALS_MAX + 1))
+    found = [_match(each, probe(said, unit, each)) for each in tried]
+    return next((match for match in found if match.fits), found[0])
+
+
+_DECIMALS_MAX = 4
+"""As many as the configuration may state."""
 
 _FOR = frozenset({Verdict.PLAUSIBLE, Verdict.STATUS, Verdict.NOT_GOOD})
 
 
 def _match(profile: Profile, rows: tuple[ProbeRow, ...]) -> Match:
     against = next((row for row in rows if row.verdict not in _FOR), None)
-    return Match(profile.model, rows, against, () if against else tuple(_doubts(profile, rows)))
+    doubts = () if against else tuple(_doubts(profile, rows))
+    if {Doubt.NOT_VALID, Doubt.SHORT} <= set(doubts):
+        # One register of anything at all is out of some current's range: no evidence of that transmitter.
+        against, doubts = next(row for row in rows if row.verdict is Verdict.NOT_GOOD), ()
+    return Match(profile.model, rows, against, doubts)
 
 
 def _doubts(profile: Profile, rows: tuple[ProbeRow, ...]) -> Iterator[Doubt]:
@@ -179,8 +227,10 @@ def _doubts(profile: Profile, rows: tuple[ProbeRow, ...]) -> Iterator[Doubt]:
         yield Doubt.NOT_VALID
     if not any(row.raw_hex.strip("0 ") for row in rows):
         yield Doubt.ZEROS
-    if not profile.has_status and _words(profile) < _WORDS_TELLING:
+    if not profile.identities and _words(profile) < _WORDS_TELLING:
         yield Doubt.SHORT
+    if profile.decimals_by_hand:
+        yield Doubt.BY_HAND
     if profile.manual.mark == "D":
         yield Doubt.EXAMPLE
     if profile.manual.mark == "U":

@@ -34,6 +34,7 @@ from edge.ports.errors import ConfigurationError
 
 _RTU_UNIT_MAX = 247
 _PROGRESS_SHOWN = 10
+_DOUBTFUL_SHOWN = 8
 
 _TEXT = {
     "en": {
@@ -44,11 +45,13 @@ _TEXT = {
         "configured": "  configured as {device}, model {model}",
         "misfit": "  configured as {device}, model {model}: which does NOT fit what it answers",
         "fits": "  {model} fits: {values}",
-        "doubt": "    doubt: {words}",
         "not": "  {model} does not: {register} ({printed}): {words}",
-        "others": "  these do not: {models}",
+        "also": "  with doubts could be, too: {models}",
+        "others": "  {count} other models do not fit",
         "several": "  several models fit: the instrument's label and display must tell",
-        "none": "  no known model fits: permitgate devices try {wire} --unit {unit}",
+        "doubtful": "  {model} could be it: {values}; {doubts}",
+        "more": "  and {count} more that could be, each with its doubts",
+        "none": "  no known model fits beyond doubt: permitgate devices try {wire} --unit {unit}",
         "everyone": "EVERY unit says the same: one device or gateway that ignores numbers; unit {unit} stands for all",
         "total": "{there} of {asked} units are there. A plausible figure proves nothing: compare it with the display",
         "silence": "nobody answers: check wiring, power, baud, parity. Some answer known registers only: --thorough",
@@ -61,11 +64,13 @@ _TEXT = {
         "configured": "  已配置为 {device}，型号 {model}",
         "misfit": "  已配置为 {device}，型号 {model}：与其应答不符",
         "fits": "  {model} 吻合：{values}",
-        "doubt": "    存疑：{words}",
         "not": "  {model} 不符：{register}（{printed}）：{words}",
-        "others": "  其余不符：{models}",
+        "also": "  存疑但也有可能：{models}",
+        "others": "  另有 {count} 个型号不符",
         "several": "  不止一个型号吻合：须看铭牌和显示",
-        "none": "  没有已知型号吻合：permitgate devices try {wire} --unit {unit}",
+        "doubtful": "  {model} 有可能：{values}；{doubts}",
+        "more": "  另有 {count} 个型号有可能，均存疑",
+        "none": "  没有型号可以确定：permitgate devices try {wire} --unit {unit}",
         "everyone": "所有地址的应答都一样：是一台不辨地址的设备或网关，以地址 {unit} 为代表",
         "total": "{asked} 个地址中有 {there} 个有设备。数值合理不等于正确，请与仪表显示核对",
         "silence": "没有应答：请检查接线、电源、波特率和校验；有的设备只应答已知寄存器，可加 --thorough",
@@ -184,27 +189,41 @@ def _found_lines(found: Found, settings: BusSettings, language: Language) -> lis
         fits = any(match.model == found.device.profile for match in fitting)
         key = "configured" if fits else "misfit"
         lines.append(text[key].format(device=found.device.id, model=found.device.profile))
-    others = [match for match in found.models if not match.fits]
-    for match in fitting or others:
-        lines += _match_lines(match, language)
-    if len(fitting) > 1:
+    sure = [match for match in fitting if not match.doubts]
+    lines += [text["fits"].format(model=match.model, values=", ".join(_values(match.rows))) for match in sure]
+    if len(sure) > 1:
         lines.append(text["several"])
-    if fitting and others:
-        lines.append(text["others"].format(models=", ".join(match.model for match in others)))
-    if not fitting:
+    doubtful = [match for match in fitting if match.doubts]
+    if sure and doubtful:
+        lines.append(text["also"].format(models=", ".join(match.model for match in doubtful)))
+    if not sure:
+        lines += _doubtful_lines(doubtful, language)
         line = text["none"].format(wire=_wire_options(settings), unit=found.heard.unit)
         lines.append(line.replace("permitgate", program(), 1))
+    return lines + _misfit_lines(found.models, bool(fitting), language)
+
+
+def _doubtful_lines(doubtful: Sequence[Match], language: Language) -> list[str]:
+    text, lines = _TEXT[language], []
+    for match in doubtful[:_DOUBTFUL_SHOWN]:
+        doubts = "; ".join(each.words_zh if language == "zh" else each.words_en for each in match.doubts)
+        values = ", ".join(_values(match.rows))
+        lines.append(text["doubtful"].format(model=match.model, values=values, doubts=doubts))
+    if len(doubtful) > _DOUBTFUL_SHOWN:
+        lines.append(text["more"].format(count=len(doubtful) - _DOUBTFUL_SHOWN))
     return lines
 
 
-def _match_lines(match: Match, language: Language) -> list[str]:
-    text, row = _TEXT[language], match.against
-    if row is not None:
+def _misfit_lines(models: Sequence[Match], something_fits: bool, language: Language) -> list[str]:
+    """Why each model does not fit; only how many where another does."""
+    text, lines = _TEXT[language], []
+    others = [(match.model, match.against) for match in models if match.against is not None]
+    if something_fits and others:
+        return [text["others"].format(count=len(others))]
+    for model, row in others:
+        assert row is not None
         words = row.verdict.words_zh if language == "zh" else row.verdict.words_en
-        return [text["not"].format(model=match.model, register=row.register, printed=row.printed, words=words)]
-    lines = [text["fits"].format(model=match.model, values=", ".join(_values(match.rows)))]
-    for doubt in match.doubts:
-        lines.append(text["doubt"].format(words=doubt.words_zh if language == "zh" else doubt.words_en))
+        lines.append(text["not"].format(model=model, register=row.register, printed=row.printed, words=words))
     return lines
 
 

@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from gateways import write_config
 
+from drivers.modbus.plan import plan_of
+from drivers.modbus.profile import load_profile
 from edge.__main__ import main
 from edge.runtime.control import ControlServer
 from hil.modbus_site import ModbusSite
@@ -61,6 +63,11 @@ def fitting(found: dict[str, Any], number: int) -> dict[str, dict[str, Any]]:
     return {each["model"]: each for each in one["models"] if each["fits"]}
 
 
+def sure(found: dict[str, Any], number: int) -> set[str]:
+    """The models that fit a unit without a doubt."""
+    return {model for model, match in fitting(found, number).items() if not match["doubts"]}
+
+
 def codes(match: dict[str, Any]) -> set[str]:
     return {each["code"] for each in match["doubts"]}
 
@@ -70,9 +77,9 @@ def test_who_answers_is_found_with_the_model_whose_whole_map_fits() -> None:
         code, found = scanned(*tcp(site.serve_tcp()))
     assert code == 0
     assert [each["unit"] for each in found["units"]] == [2, 3, 5]
-    assert set(fitting(found, 2)) == {XCD}
+    assert sure(found, 2) == {XCD}
     assert fitting(found, 2)[XCD]["values"] == ["gas_reading 13.9 %LEL"]
-    assert set(fitting(found, 3)) == {OXYGEN}, "the same map in another unit is another model"
+    assert sure(found, 3) == {OXYGEN}, "the same map in another unit is another model"
     assert codes(fitting(found, 5)[RENKE]) == {"short"}
     assert not found["same_for_all"]
 
@@ -82,7 +89,7 @@ def test_on_a_serial_line_each_unit_is_asked_and_its_neighbours_answers_are_not_
         code, found = scanned("--port", site.serve_rtu(), "--units", "1-5", "--timeout", "0.2")
     assert code == 0
     assert [each["unit"] for each in found["units"]] == [2, 4]
-    assert set(fitting(found, 2)) == {XCD}
+    assert sure(found, 2) == {XCD}
 
 
 def test_people_are_told_what_is_there_what_fits_and_that_a_figure_proves_nothing(tmp_path: Path) -> None:
@@ -133,15 +140,52 @@ def test_a_unit_that_no_model_fits_is_shown_with_the_way_to_find_out_more() -> N
         port = site.serve_tcp()
         result = devices_scan(*tcp(port, "1-3"))
     assert result.exit_code == 0
+    assert "no known model fits beyond doubt" in result.stdout
     assert f"devices try --host 127.0.0.1 --tcp-port {port} --unit 2" in result.stdout
-    assert "honeywell_xcd does not: gas_reading (40003)" in result.stdout
+    assert "honeywell_xcd fits" not in result.stdout
+
+
+def test_a_model_whose_decimals_no_register_says_could_be_it_with_the_decimals_that_fit() -> None:
+    with bus(unit("raeguard_oxygen", 4)) as site:
+        site.unit(4).set_register(load_profile_data("raeguard_oxygen")["register"][0]["name"], 209)
+        _, found = scanned(*tcp(site.serve_tcp(), "3-5"))
+    match = fitting(found, 4)["raeguard_oxygen"]
+    assert "20.9 %vol" in match["values"][0]
+    assert "by_hand" in codes(match)
+
+
+def test_a_unit_is_asked_each_question_once_however_many_models_share_it() -> None:
+    recorded = RecordedUnit()
+    with bus(recorded) as site:
+        _, found = scanned(*tcp(site.serve_tcp(), "2"))
+    greeting, *asked = recorded.questions
+    assert len(asked) == len(set(asked))
+    assert len(asked) < sum(len(plan_of(load_profile(each["model"]))) for each in found["units"][0]["models"])
+    assert greeting
+
+
+class RecordedUnit(SimulatedUnit):
+    """An XCD that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(load_profile_data(XCD), 2)
+        self.set_value("gas", "13.9")
+        self.questions: list[bytes] = []
+
+    def answer(self, request: bytes) -> bytes:
+        self.questions.append(request)
+        return super().answer(request)
 
 
 def test_registers_that_are_all_zero_and_a_value_that_the_device_disowns_are_doubts() -> None:
-    fresh, warming = unit("generic", 2), unit("generic", 3, gas="5")
+    fresh, warming, calm = unit("generic", 2), unit("generic", 3, gas="5"), unit(RENKE, 4)
     warming.set_status("warming_up")
-    with bus(fresh, warming) as site:
+    with bus(fresh, warming, calm) as site:
         _, found = scanned(*tcp(site.serve_tcp()))
+    assert codes(fitting(found, 4)[RENKE]) == {"zeros", "short"}, "calm air is no reason to rule it out"
+    assert not any(model.startswith("loop_") for model in fitting(found, 4)), (
+        "a current of 0 mA says nothing of anything"
+    )
     assert {"zeros", "example"} <= codes(fitting(found, 2)["generic"])
     assert {"not_valid", "example"} <= codes(fitting(found, 3)["generic"])
 
@@ -173,7 +217,7 @@ def test_a_late_answer_is_never_taken_for_the_next_units(late_s: float, serial: 
     presences = {each["unit"]: each["presence"] for each in found["units"]}
     assert presences.pop(4) == "answers"
     assert "answers" not in presences.values()
-    assert set(fitting(found, 4)) == {RENKE}
+    assert RENKE in fitting(found, 4)
 
 
 def test_a_unit_that_answers_only_registers_that_it_knows_is_found_when_asked_thoroughly() -> None:
@@ -185,7 +229,7 @@ def test_a_unit_that_answers_only_registers_that_it_knows_is_found_when_asked_th
         assert "--thorough" in found["lines"]["en"][0]
         code, found = scanned(*tcp(port, "1-2"), "--thorough")
     assert code == 0
-    assert set(fitting(found, 2)) == {XCD}
+    assert sure(found, 2) == {XCD}
 
 
 class ShyUnit(SimulatedUnit):
