@@ -45,12 +45,24 @@ _TEXT = {
         "channels": "channels:",
         "channel": "  {name}: {quantity} in {unit} = {register} x {scale}, step {resolution}, range {span}, "
         "t90 {t90} s",
+        "offset": "    and {offset} is added",
+        "by_hand": "    whole numbers: the configuration must state their decimals, 0 to 4, as the display shows them",
+        "loop": "    a 4-20 mA current: 4 mA at raw {zero}, 20 mA at {full}; from {lowest} to 4 mA it is the low end",
+        "band": "    raw {first} to {last}: {meaning}",
+        "looks_good": "    NO current shows this: {what}",
+        "frozen": "    not believed once it lies still for {frozen:g} s (within {noise}){rests}",
+        "rests": ", but at {values} it may",
+        "rate": "    not believed when it moves faster than {rate} a second",
         "only": "    only while {register} holds {code}; set to another unit, it is undecodable, never a wrong number",
         "sentinel": "    raw {raw} is no measurement: {meaning}",
         "statuses": "status:",
         "no_status": "  NONE: it cannot say that it is broken, warming up or inhibited. A person must accept that "
         "(no_status_accepted_by)",
-        "status": "  {register}{channels}: {values}; else {otherwise}",
+        "status": "  {register}{mask}{channels}: {values}; else {otherwise}",
+        "by_current": "  by the current alone, see above",
+        "mask": " & 0x{mask:X}",
+        "identity": "  {register}{mask} tells the model: {allowed}; anything else is another device",
+        "heartbeat": "  {register}{mask} moves each {moves:g} s; still for {still:g} s it is not believed",
         "of": " (of {channels})",
         "round": "one round, here as unit {unit}:",
         "bus": "bus:",
@@ -72,11 +84,23 @@ _TEXT = {
         "channels": "通道：",
         "channel": "  {name}：{quantity}，单位 {unit}，= {register} × {scale}，分辨率 {resolution}，量程 {span}，"
         "t90 {t90} 秒",
+        "offset": "    再加 {offset}",
+        "by_hand": "    整数：小数位数（0 至 4）须按显示写在配置中",
+        "loop": "    4-20 mA 电流：4 mA 为原始值 {zero}，20 mA 为 {full}；自 {lowest} 起按量程低端读数",
+        "band": "    原始值 {first} 至 {last}：{meaning}",
+        "looks_good": "    以下情形电流上看不出来：{what}",
+        "frozen": "    静止满 {frozen:g} 秒（变化不超过 {noise}）即不采信{rests}",
+        "rests": "，但可停在 {values}",
+        "rate": "    每秒变化超过 {rate} 即不采信",
         "only": "    仅当 {register} 为 {code} 时有效；设备设成别的单位时视为无法解码，绝不按错误单位读数",
         "sentinel": "    原始值 {raw} 不是测量值：{meaning}",
         "statuses": "状态：",
         "no_status": "  无：故障、预热或抑制时设备自己说不出来，须由专人承担（no_status_accepted_by）",
-        "status": "  {register}{channels}：{values}；其他 {otherwise}",
+        "status": "  {register}{mask}{channels}：{values}；其他 {otherwise}",
+        "by_current": "  仅由电流表示，见上",
+        "mask": " & 0x{mask:X}",
+        "identity": "  {register}{mask} 表明型号：{allowed}；其他值即为别的设备",
+        "heartbeat": "  {register}{mask} 每 {moves:g} 秒变化；静止满 {still:g} 秒即不采信",
         "of": "（通道 {channels}）",
         "round": "一轮读取，此处以地址 {unit} 为例：",
         "bus": "总线要求：",
@@ -123,7 +147,10 @@ def profile_lines(profile: Profile, text: bytes, file: str, language: Language) 
         words["channels"],
         *(line for channel in profile.channels for line in _channel_lines(channel, profile, language)),
         words["statuses"],
-        *([_status_line(rule, language) for rule in profile.statuses] or [words["no_status"]]),
+        *(_status_line(rule, language) for rule in profile.statuses),
+        *([words["by_current"]] if profile.has_status and not profile.statuses else []),
+        *([] if profile.has_status else [words["no_status"]]),
+        *_guard_lines(profile, language),
         words["round"].format(unit=unit),
         *(f"  {line}" for line in plan_lines(unit, plan_of(profile))),
         words["bus"],
@@ -159,11 +186,67 @@ def _channel_lines(channel: ChannelProfile, profile: Profile, language: Language
         span=span_of(channel),
         t90=channel.t90_s,
     )
+    if channel.offset:
+        yield words["offset"].format(offset=channel.offset)
+    if channel.decimals_by_hand:
+        yield words["by_hand"]
+    yield from _loop_lines(channel, language)
+    yield from _plausible_lines(channel, language)
     if channel.unit_register is not None:
         yield words["only"].format(register=channel.unit_register, code=channel.unit_code)
     digits = 2 * 2 * next(each.kind.words for each in profile.registers if each.name == channel.register)
     for raw, quality in channel.sentinels:
         yield words["sentinel"].format(raw=f"0x{raw:0{digits}X}", meaning=meaning_of(quality, language))
+
+
+def _loop_lines(channel: ChannelProfile, language: Language) -> Iterator[str]:
+    words, loop = _TEXT[language], channel.loop
+    if loop is None:
+        return
+    yield words["loop"].format(zero=loop.zero_raw, full=loop.full_raw, lowest=loop.lowest_raw)
+    for band in loop.bands:
+        meaning = meaning_of(band.meaning, language)
+        yield words["band"].format(first=band.lowest, last=band.highest, meaning=meaning)
+    if loop.looks_good:
+        yield words["looks_good"].format(what=loop.looks_good)
+
+
+def _plausible_lines(channel: ChannelProfile, language: Language) -> Iterator[str]:
+    words, plausible = _TEXT[language], channel.plausible
+    if plausible is None:
+        return
+
+    def shown(steps: int) -> str:
+        return figure(steps, str(channel.resolution), channel.unit)
+
+    if plausible.frozen_after_ms is not None:
+        rests = words["rests"].format(values=", ".join(map(shown, plausible.rests_at))) if plausible.rests_at else ""
+        frozen_s = plausible.frozen_after_ms / 1000
+        yield words["frozen"].format(frozen=frozen_s, noise=shown(plausible.noise_steps), rests=rests)
+    if plausible.rate_steps is not None:
+        yield words["rate"].format(rate=shown(plausible.rate_steps))
+
+
+def _guard_lines(profile: Profile, language: Language) -> Iterator[str]:
+    """What tells another model, and a device that lives no more."""
+    words = _TEXT[language]
+    for identity in profile.identities:
+        allowed = ", ".join(f"0x{raw:X} {what}" for raw, what in identity.allowed)
+        mask = _mask(identity.mask, language)
+        yield words["identity"].format(register=identity.register, mask=mask, allowed=allowed)
+    beat = profile.heartbeat
+    if beat is not None:
+        yield words["heartbeat"].format(
+            register=beat.register,
+            mask=_mask(beat.mask, language),
+            moves=beat.moves_every_ms / 1000,
+            still=beat.still_max_ms / 1000,
+        )
+
+
+def _mask(mask: int, language: Language) -> str:
+    """The bits that are looked at, unless all are."""
+    return "" if mask in (0xFFFF, 0xFFFFFFFF) else _TEXT[language]["mask"].format(mask=mask)
 
 
 def _status_line(rule: StatusRule, language: Language) -> str:
@@ -175,6 +258,7 @@ def _status_line(rule: StatusRule, language: Language) -> str:
     channels = "" if rule.channels is None else words["of"].format(channels=", ".join(rule.channels))
     return words["status"].format(
         register=rule.register,
+        mask=_mask(rule.mask, language),
         channels=channels,
         values=", ".join(values) or NOTHING,
         otherwise=meaning_of(rule.otherwise, language),
@@ -226,6 +310,8 @@ def profile_json(profile: Profile, file: str) -> dict[str, Json]:
                 "resolution": str(each.resolution),
                 "range": [str(steps * each.resolution) for steps in (each.lowest_steps, each.highest_steps)],
                 "t90_s": each.t90_s,
+                "decimals_by_hand": each.decimals_by_hand,
+                "current_loop": each.loop is not None,
             }
             for each in profile.channels
         ],
@@ -265,9 +351,15 @@ def map_json(profile: Profile, text: bytes, file: str) -> dict[str, Json]:
                 "bits": [[mask, quality.value] for mask, quality in each.bits],
                 "values": [[span.lowest, span.highest, span.meaning.value] for span in each.spans],
                 "otherwise": each.otherwise.value,
+                "mask": each.mask,
             }
             for each in profile.statuses
         ],
+        "identities": [
+            {"register": each.register, "mask": each.mask, "allowed": [[raw, what] for raw, what in each.allowed]}
+            for each in profile.identities
+        ],
+        "heartbeat": None if profile.heartbeat is None else profile.heartbeat.register,
         "requests": plan_lines(unit, plan_of(profile)),
         "doubtful": [{"line": number, "text": said} for number, said in doubtful_lines(text)],
     }

@@ -95,6 +95,37 @@ def test_a_model_is_shown_with_every_register_channel_status_and_request(model: 
     assert "no_status_accepted_by" in shown or profile.has_status
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            "honeywell_midas_toxic",
+            ["status & 0xF: 0 warming up, 1 ok", "decimals_and_unit & 0xFF00 tells the model: 0x100"],
+        ),
+        (
+            "honeywell_midas_toxic",
+            ["status & 0x800 moves each 2 s; still for 8 s it is not believed", "Modbus/TCP only"],
+        ),
+        ("raeguard_oxygen", ["the configuration must state their decimals", "no_status_accepted_by"]),
+        ("loop_rki_m2_combustible", ["4 mA at raw 4000, 20 mA at 20000", "raw 3400 to 3600: warming up"]),
+        ("loop_rki_m2_combustible", ["by the current alone", "and -25.00 is added"]),
+    ],
+)
+def test_what_tells_a_state_a_model_or_a_life_is_in_the_map_too(model: str, said: list[str]) -> None:
+    shown = devices("show", model).stdout
+    for each in said:
+        assert each in shown
+
+
+def test_what_a_value_may_not_do_and_what_a_current_does_not_show_are_said(tmp_path: Path) -> None:
+    rules = 'frozen_after_s = 600\nnoise_floor = "0.2"\nrests_at = ["0"]\nrate_max_per_s = "20"\n'
+    text = GENERIC.replace('"generic"', '"attic"').replace("t90_s = 30\n", f"t90_s = 30\n{rules}")
+    (tmp_path / "attic.toml").write_text(text, encoding="utf-8")
+    shown = devices("show", str(tmp_path / "attic.toml")).stdout
+    assert "not believed once it lies still for 600 s (within 0.2 %LEL), but at 0.0 %LEL it may" in shown
+    assert "not believed when it moves faster than 20.0 %LEL a second" in shown
+
+
 def test_what_the_profile_itself_marks_as_doubtful_is_shown_with_its_line() -> None:
     shown = devices("show", "honeywell_xcd").stdout
     lines = (files("drivers.profiles") / "honeywell_xcd.toml").read_text(encoding="utf-8").splitlines()
