@@ -14,6 +14,7 @@ from edge.config_values import Area, Bus, Device, Door, RtuBus, TcpBus
 from edge.config_wording import did_you_mean, listed
 from edge.core.interlocks import Timing, bind
 from edge.core.rules import Channel, RulePack, RulePackError
+from edge.core.site import plan_area
 
 Value = TypeVar("Value")
 
@@ -41,6 +42,8 @@ def check_reading(reading: Reading) -> None:
     _check_area_codes(reading.areas)
     _check_references(reading)
     _check_ages(reading)
+    for area in reading.areas:
+        _check_packs(area)
     for device in reading.devices:
         _check_device(reading, device)
     for bus in reading.buses:
@@ -243,27 +246,41 @@ def _check_decimals(device: Sourced[Device], profile: Profile) -> None:
 
 
 def _check_gas(reading: Reading, device: Sourced[Device], profile: Profile) -> None:
-    """That the area's rules can be judged on each channel, which needs the gas of a combustible one."""
+    """That the area's rules can be judged on each channel, which needs the gas of one that measures a gas."""
     quantities = {channel.quantity for channel in profile.channels}
     area = next((each for each in reading.areas if each.value.id == device.value.area), None)
     if not device.table.good("gas", "area") or area is None or not area.table.good("rule_packs"):
         return
-    packs = tuple(rules.load(name) for name in area.value.rule_packs)
+    packs = _packs_of(area.value)
     gas, gases = device.value.gas, sorted({gas for pack in packs for gas in pack.gases})
-    if not quantities & {Quantity.COMBUSTIBLE, Quantity.TOXIC}:
+    by_gas = quantities & {Quantity.COMBUSTIBLE, Quantity.TOXIC}
+    if not by_gas:
         if gas is not None:
             device.table.refuse("gas", f"{profile.model} measures no gas; take this key out")
-    elif Quantity.COMBUSTIBLE in quantities and gas is None:
-        what = f"missing: limits of combustible gas depend on the gas that {profile.model} is set to"
+    elif gas is None:
+        kind = min(each.value for each in by_gas)
+        what = f"missing: limits of {kind} gas depend on the gas that {profile.model} is set to"
         device.table.refuse("gas", f"{what}; one of: {listed(gases)}")
-    elif Quantity.COMBUSTIBLE in quantities and gas not in gases:
+    elif gas not in gases:
         line = area.table.line("rule_packs")
-        what = (
-            f"{gas!r} is not in the rule packs of area {area.value.id!r} (line {line}){did_you_mean(gas or '', gases)}"
-        )
+        what = f"{gas!r} is not in the rule packs of area {area.value.id!r} (line {line}){did_you_mean(gas, gases)}"
         device.table.refuse("gas", f"{what}; one of: {listed(gases)}")
     else:
         _check_rules(device, profile, packs)
+
+
+def _packs_of(area: Area) -> tuple[RulePack, ...]:
+    return tuple(version for name in area.rule_packs for version in rules.versions(name))
+
+
+def _check_packs(area: Sourced[Area]) -> None:
+    """That the packs of an area can hold there together."""
+    if not area.table.good("rule_packs"):
+        return
+    try:
+        plan_area(area.value.id, area.value.ex, _packs_of(area.value), (), Timing(0, 0, 0))
+    except RulePackError as error:
+        area.table.refuse("rule_packs", f"contradict each other: {error}; name packs that go together")
 
 
 def _check_rules(device: Sourced[Device], profile: Profile, packs: tuple[RulePack, ...]) -> None:

@@ -12,7 +12,7 @@ from edge.core.doors import DoorTiming
 from edge.core.entries import Entry
 from edge.core.facts import Certificate, Facts, Permit, Side, Tap, Token, TokenRefusal, TokenVerdict, Worker
 from edge.core.holds import Freeze
-from edge.core.interlocks import Timing, bind
+from edge.core.interlocks import Timing
 from edge.core.messages import (
     AuthorityApplied,
     Command,
@@ -26,8 +26,8 @@ from edge.core.messages import (
     TimerDue,
 )
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
-from edge.core.rules import Channel
-from edge.core.site import AreaPlan, DoorPlan, Policy, Site
+from edge.core.rules import Channel, RulePack
+from edge.core.site import DoorPlan, Policy, Site, plan_area
 from edge.core.state import Durable, State
 from edge.core.turn import Step
 
@@ -68,22 +68,14 @@ def build_site(
     *,
     ex: bool = False,
     simulated: bool = False,
+    packs: tuple[RulePack, ...] = (PACK,),
 ) -> Site:
-    """A site under the shipped pack gb30871: north has gas and wind, south gas only, doors d1, d2 and d3."""
+    """A site under the shipped pack gb30871, or others: north has gas and wind, south gas only, doors d1, d2 and d3."""
     devices: dict[str, list[Channel]] = {}
     for channels in areas.values():
         for channel in channels:
             devices.setdefault(channel.device, []).append(channel)
-    plans = {
-        name: AreaPlan(
-            area=name,
-            ex=ex,
-            packs=(f"{PACK.pack}/{PACK.version}",),
-            permit_types=PACK.permit_types,
-            demands={code: bind((PACK,), code, channels, timing) for code in PACK.permit_types},
-        )
-        for name, channels in areas.items()
-    }
+    plans = {name: plan_area(name, ex, packs, channels, timing) for name, channels in areas.items()}
     windows = {
         device: {each.channel: timing.gust_window_ms for each in channels}
         for device, channels in devices.items()

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from drivers.modbus.register_map import Profile, with_decimals
 from edge import rules
-from edge.config_values import Config, Device
+from edge.config_values import Area, Config, Device
 from edge.core.doors import DoorTiming
 from edge.core.instruments import Check, Demanded
-from edge.core.interlocks import Timing, bind
+from edge.core.interlocks import Timing
 from edge.core.rules import Channel, RulePack
-from edge.core.site import AreaPlan, DoorPlan, Policy, Site
+from edge.core.site import AreaPlan, DoorPlan, Policy, Site, plan_area
 
 _GAS = frozenset({"combustible", "oxygen", "toxic"})
 _T90S_TO_SETTLE = 3
@@ -81,7 +81,6 @@ def _windows(profiles: Mapping[str, Profile], gust_window_ms: int) -> dict[str, 
 
 def _area(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> AreaPlan:
     area = next(each for each in config.areas if each.id == area_id)
-    packs = tuple(rules.load(name) for name in area.rule_packs)
     channels = tuple(
         channel
         for device in config.devices
@@ -90,18 +89,12 @@ def _area(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> Area
     )
     policy = config.policy
     timing = Timing(policy.settle_ms, policy.stale_ms, policy.gust_window_ms)
-    permit_types = {code: each for pack in reversed(packs) for code, each in pack.permit_types.items()}
-    return AreaPlan(
-        area=area_id,
-        ex=area.ex,
-        packs=tuple(_versioned(pack) for pack in packs),
-        permit_types=permit_types,
-        demands={code: bind(packs, code, channels, timing) for code in permit_types},
-    )
+    return plan_area(area_id, area.ex, packs_of(area), channels, timing)
 
 
-def _versioned(pack: RulePack) -> str:
-    return f"{pack.pack}/{pack.version}"
+def packs_of(area: Area) -> tuple[RulePack, ...]:
+    """Every version at hand of the packs that an area names."""
+    return tuple(version for name in area.rule_packs for version in rules.versions(name))
 
 
 def channels_of(device: Device, profile: Profile, simulated: bool) -> tuple[Channel, ...]:

@@ -24,6 +24,7 @@ STATUS_WORKING = 2
 STATUS_SUSPENDED = 6
 IN_FORCE = frozenset({STATUS_ISSUED, STATUS_WORKING})
 _ENDED = frozenset({3, 4, 5})
+_SECOND_MS = 1_000
 
 
 class Outcome(Enum):
@@ -63,6 +64,16 @@ class PermitSlice:
     missing: tuple[str, ...]
     measured: tuple[Measured, ...]
     checks: tuple[CheckAge, ...] = field(default=(), metadata=LATER)
+
+    @property
+    def ends_ms(self) -> int:
+        """When the permit ends, exclusive: at its own end, or once it has held as long as its type allows.
+
+        The second at which that time is full is the last one, as with a permit's own end.
+        """
+        longest_ms = None if self.permit_type is None else self.permit_type.validity_ms
+        own_ms = self.permit.not_after_ms
+        return own_ms if longest_ms is None else min(own_ms, self.permit.not_before_ms + longest_ms + _SECOND_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +189,7 @@ def _nowhere(question: Question, token: Token, common: tuple[Failing, ...], auth
     elsewhere = [
         Failing(reason, each.permit.permit, None)
         for each in question.permits
-        for reason in (*_standing(each), *_window(question, token, each.permit), *_holder(question, token, each))
+        for reason in (*_standing(each), *_window(question, token, each), *_holder(question, token, each))
         if reason is not Reason.PERMIT_TYPE_UNKNOWN
     ]
     failing = (*common, Failing(Reason.WRONG_AREA, None, question.area), *elsewhere)
@@ -255,7 +266,7 @@ def _permit_failing(question: Question, token: Token, each: PermitSlice) -> tupl
         fail(Reason.CHANNEL_MISSING, quantity)
     for reason, device in overdue(each.checks):
         fail(reason, device)
-    for reason in (*_standing(each), *_window(question, token, each.permit), *_person(question, token, each)):
+    for reason in (*_standing(each), *_window(question, token, each), *_person(question, token, each)):
         fail(reason)
     age_ms = _age_ms(question)
     limits = question.limits
@@ -286,15 +297,17 @@ def _standing(each: PermitSlice) -> list[Reason]:
     return found
 
 
-def _window(question: Question, token: Token, permit: Permit) -> list[Reason]:
+def _window(question: Question, token: Token, each: PermitSlice) -> list[Reason]:
     """Windows of badge and permit, on the whole clock interval: doubt at either end is a refusal."""
-    clock, found = question.clock, []
+    clock, permit, found = question.clock, each.permit, []
     if clock.maybe_before(max(permit.not_before_ms, token.not_before_ms)):
         found.append(Reason.NOT_YET_VALID)
     if clock.hi_ms is None:
         return found
     if clock.hi_ms >= permit.not_after_ms:
         found.append(Reason.PERMIT_EXPIRED)
+    elif clock.hi_ms >= each.ends_ms:
+        found.append(Reason.PERMIT_LONGEST_OVER)
     if clock.hi_ms >= token.not_after_ms:
         found.append(Reason.BADGE_EXPIRED)
     return found
@@ -303,7 +316,7 @@ def _window(question: Question, token: Token, permit: Permit) -> list[Reason]:
 def _overdue(question: Question, each: PermitSlice) -> bool:
     """Whether this tap is overtime without doubt, on a permit that is not held already."""
     inforce = each.permit.status in IN_FORCE and not each.permit.revoked
-    late = question.clock.surely_after(each.permit.not_after_ms)
+    late = question.clock.surely_after(each.ends_ms)
     return inforce and not each.frozen and late and _is_on(question, each.permit)
 
 
@@ -367,7 +380,7 @@ def _guardian(
     for each in guards:
         reasons = [
             reason
-            for reason in (*_standing(each), *_window(question, token, each.permit))
+            for reason in (*_standing(each), *_window(question, token, each))
             if reason is not Reason.PERMIT_TRIPPED
         ]
         if token.permit_version < each.permit.version or question.area not in token.areas:

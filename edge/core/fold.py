@@ -39,8 +39,9 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
 def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
     match entry.kind:
         case "permit.begun":
-            # Entries of earlier versions do not say what the work is bound to: HQ's word does.
-            begun = Running(permit, entry.seq, body.get("permit_type", ""), tuple(body.get("areas", ())))
+            # Entries of earlier versions do not say what the work is bound to: HQ's word and today's rules do.
+            areas, packs = tuple(body.get("areas", ())), tuple(body.get("packs", ()))
+            begun = Running(permit, entry.seq, body.get("permit_type", ""), areas, packs)
             return replace(durable, running={**durable.running, permit: begun})
         case "permit.confirmed":
             return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})

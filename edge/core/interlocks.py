@@ -1,6 +1,6 @@
 """Interlocks: what a permit type demands of the readings, judged exactly and always to the safe side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
@@ -251,35 +251,48 @@ def trips(condition: Condition) -> bool:
     return True
 
 
-def bind(packs: tuple[RulePack, ...], permit_type: str, channels: tuple[Channel, ...], timing: "Timing") -> "Demands":
-    """What the packs of an area demand of a permit type on the channels that the area has.
+def bind(
+    packs: tuple[RulePack, ...], permit_type: str, channels: tuple[Channel, ...], timing: "Timing", *, ex: bool = True
+) -> "Demands":
+    """What packs demand of a permit type on the channels that an area has; ``ex``: it is an explosive one.
 
-    Raises RulePackError if a channel cannot be judged by a rule (unknown gas, no conversion).
+    All versions may be bound at once: ``Demands`` tells them apart. Raises RulePackError if a channel cannot be judged
+    by a rule (unknown gas, no conversion).
     """
     interlocks: list[Interlock] = []
     missing: set[tuple[str, str]] = set()
-    rules = [(pack, rule) for pack in packs for rule in pack.rules if permit_type in rule.permit_types]
+    rules = [
+        (pack, rule)
+        for pack in packs
+        for rule in pack.rules
+        if permit_type in rule.permit_types and (ex or not rule.where_ex)
+    ]
     for pack, rule in rules:
-        fitted = [channel for channel in channels if channel.quantity == rule.quantity]
+        fitted = [each for each in channels if each.quantity == rule.quantity and rule.gas in (None, each.gas)]
         if not fitted and not rule.where_fitted:
-            missing.add((rule.quantity, _named(pack, rule)))
-        judged = [channel for channel in fitted if applies_to_gas(rule, channel, pack.gases)]
+            missing.add((measured_by(rule), rule_name(pack, rule)))
+        judged = [channel for channel in fitted if applies_to_gas(pack, rule, channel)]
         interlocks.extend(_interlock(pack, rule, channel, timing) for channel in judged)
-    return Demands(
-        tuple(interlocks), tuple(sorted(missing)), {_named(pack, rule): rule.validity for pack, rule in rules}
-    )
+    held = {rule_name(pack, rule): Term(pack.name, rule.validity) for pack, rule in rules}
+    return Demands(tuple(interlocks), tuple(sorted(missing)), held)
 
 
-def _named(pack: RulePack, rule: Rule) -> str:
-    return f"{pack.pack}/{rule.rule}"
+def rule_name(pack: RulePack, rule: Rule) -> str:
+    """``pack/version/rule``: by it the version of the pack stands in every condition and trip."""
+    return f"{pack.name}/{rule.rule}"
+
+
+def measured_by(rule: Rule) -> str:
+    """What a rule needs measured: its quantity, with the gas if it is about one."""
+    return rule.quantity if rule.gas is None else f"{rule.quantity} ({rule.gas})"
 
 
 def _interlock(pack: RulePack, rule: Rule, channel: Channel, timing: "Timing") -> Interlock:
-    lowest, highest = good_steps(rule, limit_in_unit(rule, channel, pack.gases), channel.resolution)
+    lowest, highest = good_steps(rule, limit_in_unit(pack, rule, channel), channel.resolution)
     wind = channel.quantity == "wind_speed"
     return Interlock(
-        interlock=f"{_named(pack, rule)}@{channel.name}",
-        rule=_named(pack, rule),
+        interlock=f"{rule_name(pack, rule)}@{channel.name}",
+        rule=rule_name(pack, rule),
         clause=rule.clause,
         device=channel.device,
         channel=channel.channel,
@@ -304,27 +317,37 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """Of one rule: the version of the pack that it stands in, and from when to when it holds there."""
+
+    edition: str
+    validity: Validity
+
+
+@dataclass(frozen=True, slots=True)
 class Demands:
     """The interlocks of one permit type in one area, and what nothing there measures, as (quantity, rule).
 
-    ``validities`` tells of each rule when it holds.
+    ``terms`` tells of each rule, by its name, when it holds. All versions of the area's packs are in it.
     """
 
     interlocks: tuple[Interlock, ...]
     missing: tuple[tuple[str, str], ...]
-    validities: Mapping[str, Validity]
+    terms: Mapping[str, Term]
 
-    def in_force(self, clock: ClockInterval) -> "Demands":
-        """Those of rules that hold now, or may."""
-        held = {rule for rule, validity in self.validities.items() if validity.may_hold(clock)}
-        if len(held) == len(self.validities):
+    def in_force(self, editions: Container[str], clock: ClockInterval) -> "Demands":
+        """Those of these versions, by rules that hold now, or may."""
+        held = {rule for rule, term in self.terms.items() if term.edition in editions and term.validity.may_hold(clock)}
+        if len(held) == len(self.terms):
             return self
         interlocks = tuple(each for each in self.interlocks if each.rule in held)
-        return Demands(interlocks, tuple(each for each in self.missing if each[1] in held), self.validities)
+        return Demands(interlocks, tuple(each for each in self.missing if each[1] in held), self.terms)
 
-    def on(self, device: str) -> tuple[Interlock, ...]:
-        """The interlocks of one device, whether they hold yet or not."""
-        return tuple(each for each in self.interlocks if each.device == device)
+    def on(self, device: str, editions: Container[str]) -> tuple[Interlock, ...]:
+        """The interlocks of one device by these versions, whether they hold yet or not."""
+        return tuple(
+            each for each in self.interlocks if each.device == device and self.terms[each.rule].edition in editions
+        )
 
     def quantities(self) -> tuple[str, ...]:
         """What nothing measures, each once."""

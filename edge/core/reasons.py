@@ -16,6 +16,7 @@ class Reason(Enum):
     CLOCK_UNTRUSTED = "clock_untrusted"
     FIRE_RELEASE = "fire_release"
     GAS_OVER_LIMIT = "gas_over_limit"
+    TOXIC_OVER_LIMIT = "toxic_over_limit"
     OXYGEN_LOW = "oxygen_low"
     OXYGEN_HIGH = "oxygen_high"
     WIND_OVER_LIMIT = "wind_over_limit"
@@ -59,6 +60,7 @@ class Reason(Enum):
     NOT_YET_VALID = "not_yet_valid"
     BADGE_EXPIRED = "badge_expired"
     PERMIT_EXPIRED = "permit_expired"
+    PERMIT_LONGEST_OVER = "permit_longest_over"
     WRONG_AREA = "wrong_area"
     CERTIFICATE_MISSING = "certificate_missing"
     CERTIFICATE_INVALID = "certificate_invalid"
@@ -95,6 +97,7 @@ WORDS: dict[Reason, Words] = {
     ),
     Reason.FIRE_RELEASE: Words("火警中，只出不进", "Fire alarm: exit only"),
     Reason.GAS_OVER_LIMIT: Words("可燃气体超限，禁止进入，撤离", "Gas over the limit: keep out"),
+    Reason.TOXIC_OVER_LIMIT: Words("有毒气体超限，禁止进入，撤离", "Toxic gas over the limit: keep out"),
     Reason.OXYGEN_LOW: Words("氧含量过低，禁止进入", "Oxygen too low: keep out"),
     Reason.OXYGEN_HIGH: Words("氧含量过高，禁止进入；请校验氧传感器", "Oxygen too high: keep out; verify the sensor"),
     Reason.WIND_OVER_LIMIT: Words("风速超限，禁止作业", "Wind over the limit: no work"),
@@ -151,6 +154,10 @@ WORDS: dict[Reason, Words] = {
     Reason.BADGE_EXPIRED: Words("工牌已过期，请重新发卡", "Badge expired: get a new badge"),
     Reason.PERMIT_EXPIRED: Words(
         "作业许可已超时，请撤离并联系安全员", "Permit overdue: leave, and see the safety officer"
+    ),
+    Reason.PERMIT_LONGEST_OVER: Words(
+        "已超过该类作业票的最长有效期，请撤离并联系安全员",
+        "Longest time for this type of permit is over: leave, and see the safety officer",
     ),
     Reason.WRONG_AREA: Words(
         "越界：许可不含本区域，请离开并联系安全员", "Wrong area: leave, and see the safety officer"

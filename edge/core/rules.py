@@ -1,31 +1,36 @@
 """Rule packs: dated limits as data, with clause and source mark, and what they mean on a channel of this site.
 
 Everything is exact: limits are decimals, and ``bind`` turns them into whole steps of the channel's resolution, so that
-judging a reading is an integer comparison.
+judging a reading is an integer comparison. How a pack is written is the business of ``edge.rules``.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Literal
 
 from edge.core.clock import ClockInterval
+from edge.core.codec import LATER
+from edge.core.gases import GAS_UNITS, Gas, limit_in
 from edge.core.reasons import Reason
 
-_MARKS = frozenset({"V", "V2", "U", "D"})
 _CHINA = timezone(timedelta(hours=8))
-_UNITS = frozenset({"%vol", "%LEL", "m/s"})
 
 
 class RulePackError(ValueError):
-    """A rule pack that cannot be used; the text names pack, table, key and what is allowed."""
+    """A rule that cannot be judged here; the text names the rule, what is wrong and what would do."""
 
 
 @dataclass(frozen=True, slots=True)
 class PermitType:
-    """What a type of work demands besides readings. ``certificates``: any one of these trades; empty: none."""
+    """What a type of work demands besides readings. ``certificates``: any one of these trades; empty: none.
+
+    ``validity_ms``: the longest that a permit of this type holds, None where the standard sets no time. ``approver``:
+    who approves it.
+    """
 
     code: str
     name_zh: str
@@ -35,30 +40,39 @@ class PermitType:
     harness: bool
     clause: str
     mark: str
+    validity_ms: int | None = field(default=None, metadata=LATER)
+    approver_zh: str = field(default="", metadata=LATER)
+    approver_en: str = field(default="", metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """From when on a rule holds, and until when, UTC ms, the end exclusive; None: no end."""
+    """From when on something holds, and until when, UTC ms, the end exclusive; None: no end."""
 
     since_ms: int
     until_ms: int | None
 
     def may_hold(self, clock: ClockInterval) -> bool:
-        """True if the rule holds at some instant of the interval: in doubt it does."""
+        """True if it holds at some instant of the interval: in doubt it does."""
         begun = clock.hi_ms is None or clock.hi_ms >= self.since_ms
-        return begun and (self.until_ms is None or clock.lo_ms < self.until_ms)
+        return begun and not self.over(clock.lo_ms)
 
     def holds_from(self, instant_ms: int) -> bool:
-        """True if the rule holds at that instant and ever after."""
+        """True if it holds at that instant and ever after."""
         return self.since_ms <= instant_ms and self.until_ms is None
+
+    def over(self, instant_ms: int) -> bool:
+        """True if it has ended at that instant."""
+        return self.until_ms is not None and self.until_ms <= instant_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One limit of one quantity for some permit types, valid from ``since`` on (and before ``until`` if set).
 
-    Both are days of the calendar in China and begin at 00:00 +08:00.
+    Both are days of the calendar in China and begin at 00:00 +08:00. ``limit`` None: each gas has its own, from the
+    pack's table. ``gas``: only for detectors of that gas, and one must be there. ``where_fitted``: only where something
+    measures it; ``where_ex``: only in explosive areas. ``alarm``: code of AQ 3064.2-2025 A.4, where one fits.
     """
 
     rule: str
@@ -68,21 +82,29 @@ class Rule:
     until: date | None
     permit_types: frozenset[str]
     quantity: str
-    limit: Decimal
+    limit: Decimal | None
     unit: str
     bound: Literal["highest", "lowest"]
     inclusive: bool
     code: Reason
+    alarm: str | None
+    gas: str | None
     gas_lel_from: Decimal | None
     gas_lel_below: Decimal | None
     where_fitted: bool
+    where_ex: bool
     words_zh: str
     words_en: str
 
     @property
     def validity(self) -> Validity:
         """When the rule holds."""
-        return Validity(_midnight_ms(self.since), None if self.until is None else _midnight_ms(self.until))
+        return validity(self.since, self.until)
+
+
+def validity(since: date, until: date | None) -> Validity:
+    """The instants from the beginning of one day in China to that of another."""
+    return Validity(_midnight_ms(since), None if until is None else _midnight_ms(until))
 
 
 def _midnight_ms(day: date) -> int:
@@ -90,16 +112,75 @@ def _midnight_ms(day: date) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Unjudged:
+    """Something that the standard demands of some permit types and no instrument here can show: people keep it."""
+
+    demand: str
+    clause: str
+    mark: str
+    permit_types: frozenset[str]
+    alarm: str | None
+    words_zh: str
+    words_en: str
+
+
+@dataclass(frozen=True, slots=True)
 class RulePack:
-    """One standard as data. ``gases`` gives each gas's highest listed lower explosive limit in %vol."""
+    """One version of one standard as data, in force from ``since`` on (and before ``until`` if set).
+
+    ``molar_volume``, L/mol, ties ppm to mg/m3.
+    """
 
     pack: str
     version: int
     title_zh: str
     title_en: str
+    since: date
+    until: date | None
+    molar_volume: Decimal
+    molar_volume_mark: str
     permit_types: Mapping[str, PermitType]
     rules: tuple[Rule, ...]
-    gases: Mapping[str, Decimal]
+    gases: Mapping[str, Gas]
+    unjudged: tuple[Unjudged, ...]
+
+    @property
+    def name(self) -> str:
+        """``pack/version``, as decisions and trips record it."""
+        return f"{self.pack}/{self.version}"
+
+
+def terms(versions: Sequence[RulePack]) -> dict[str, Validity]:
+    """When each version of each pack speaks, by its name: until its own end, or until a later version begins."""
+    found: dict[str, Validity] = {}
+    for pack in dict.fromkeys(each.pack for each in versions):
+        ordered = sorted((each for each in versions if each.pack == pack), key=lambda each: each.since)
+        for held, later in pairwise([*ordered, None]):
+            assert held is not None
+            ends = [day for day in (held.until, None if later is None else later.since) if day is not None]
+            found[held.name] = validity(held.since, min(ends, default=None))
+    return found
+
+
+def strictest(known: Sequence[PermitType]) -> PermitType | None:
+    """What several packs or versions demand of one permit type together, as the first names it; None: none knows it.
+
+    Where no trade satisfies two of them the later one's count: that two packs of an area agree was checked before.
+    """
+    if not known:
+        return None
+    together = known[0]
+    for each in known[1:]:
+        trades = tuple(trade for trade in together.certificates if trade in each.certificates)
+        longest = [time for time in (together.validity_ms, each.validity_ms) if time is not None]
+        together = replace(
+            together,
+            certificates=trades or each.certificates or together.certificates,
+            guardian=together.guardian or each.guardian,
+            harness=together.harness or each.harness,
+            validity_ms=min(longest, default=None),
+        )
+    return together
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,35 +227,50 @@ class Interlock:
     stale_ms: int
 
 
-def limit_in_unit(rule: Rule, channel: Channel, gases: Mapping[str, Decimal]) -> Fraction:
-    """The rule's limit in the channel's unit, exactly. Raises RulePackError where no conversion is known.
+def limit_in_unit(pack: RulePack, rule: Rule, channel: Channel) -> Fraction:
+    """The rule's limit in the channel's unit, exactly. Raises RulePackError where no conversion is known."""
+    if rule.limit is not None and rule.unit == channel.unit:
+        return Fraction(rule.limit)
+    impossible = f"{rule.rule}: no conversion from {rule.unit} to {channel.unit} of channel {channel.name}"
+    if rule.bound == "lowest" or not {rule.unit, channel.unit} <= GAS_UNITS:
+        raise RulePackError(impossible)
+    gas = gas_of(pack, channel)
+    own = gas.occupational()
+    limit = rule.limit if rule.limit is not None else None if own is None else own[1]
+    if limit is None:
+        raise RulePackError(f"{rule.rule}: the pack has no limit of {gas.gas} for channel {channel.name}")
+    found = limit_in(Fraction(limit), (rule.unit, channel.unit), gas, pack.molar_volume)
+    if found is None:
+        raise RulePackError(impossible)
+    return found
 
-    %vol to %LEL divides by the named gas's highest listed LEL, which gives the lowest limit.
+
+def gas_of(pack: RulePack, channel: Channel) -> Gas:
+    """What the pack knows of the channel's gas. Raises RulePackError for a gas that it does not know."""
+    gas = pack.gases.get(channel.gas or "")
+    if gas is None:
+        allowed = ", ".join(sorted(pack.gases))
+        raise RulePackError(
+            f"{channel.name}: gas {channel.gas!r} is not in the rule pack {pack.pack}; one of: {allowed}"
+        )
+    return gas
+
+
+def applies_to_gas(pack: RulePack, rule: Rule, channel: Channel) -> bool:
+    """Whether the rule is about the channel's gas: the one that it names, or its class of explosive limits.
+
+    Of several listed explosive limits the lowest counts, which puts a gas into the stricter class.
     """
-    limit = Fraction(rule.limit)
-    if rule.unit == channel.unit:
-        return limit
-    if rule.unit == "%vol" and channel.unit == "%LEL":
-        return limit / Fraction(_lel_vol(channel, gases)) * 100
-    raise RulePackError(f"{rule.rule}: no conversion from {rule.unit} to {channel.unit} of channel {channel.name}")
-
-
-def _lel_vol(channel: Channel, gases: Mapping[str, Decimal]) -> Decimal:
-    lel_vol = gases.get(channel.gas or "")
-    if lel_vol is None:
-        allowed = ", ".join(sorted(gases))
-        raise RulePackError(f"{channel.name}: gas {channel.gas!r} is not in the rule pack; one of: {allowed}")
-    return lel_vol
-
-
-def applies_to_gas(rule: Rule, channel: Channel, gases: Mapping[str, Decimal]) -> bool:
-    """Whether the rule's gas class (lower explosive limit from / below) holds for the channel's gas."""
+    if rule.gas is not None and rule.gas != channel.gas:
+        return False
     if rule.gas_lel_from is None and rule.gas_lel_below is None:
         return True
-    lel_vol = _lel_vol(channel, gases)
+    gas = gas_of(pack, channel)
+    if not gas.lel_vol:
+        raise RulePackError(f"{rule.rule}: no lower explosive limit of {gas.gas} is known for channel {channel.name}")
+    lel_vol = min(gas.lel_vol)
     above = rule.gas_lel_from is None or lel_vol >= rule.gas_lel_from
-    below = rule.gas_lel_below is None or lel_vol < rule.gas_lel_below
-    return above and below
+    return above and (rule.gas_lel_below is None or lel_vol < rule.gas_lel_below)
 
 
 def good_steps(rule: Rule, limit: Fraction, resolution: str) -> tuple[int | None, int | None]:
@@ -189,109 +285,3 @@ def good_steps(rule: Rule, limit: Fraction, resolution: str) -> tuple[int | None
     if not rule.inclusive and lowest == steps:
         lowest += 1
     return lowest, None
-
-
-def parse_pack(table: Mapping[str, Any]) -> RulePack:
-    """A rule pack from its TOML tables, strictly. Raises RulePackError naming the table and key."""
-    pack = _fields(table, "top level", required={"pack", "permit_type", "rule", "gas"})
-    head = _fields(pack["pack"], "[pack]", required={"id", "title_zh", "title_en", "version", "from"})
-    permit_types = [_permit_type(each) for each in pack["permit_type"]]
-    rules = tuple(_rule(each) for each in pack["rule"])
-    gases = {each["id"]: _decimal(each["lel_vol"], f"[[gas]] {each['id']}: lel_vol") for each in map(_gas, pack["gas"])}
-    return RulePack(
-        pack=head["id"],
-        version=head["version"],
-        title_zh=head["title_zh"],
-        title_en=head["title_en"],
-        permit_types={each.code: each for each in permit_types},
-        rules=rules,
-        gases=gases,
-    )
-
-
-def _gas(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _fields(table, "[[gas]]", required={"id", "lel_vol", "mark"})
-
-
-def _permit_type(table: Mapping[str, Any]) -> PermitType:
-    names = {"code", "name_zh", "name_en", "certificates", "guardian", "harness", "clause", "mark"}
-    values = _fields(table, "[[permit_type]]", required=names)
-    return PermitType(**{**values, "certificates": tuple(values["certificates"])})
-
-
-_RULE_REQUIRED = frozenset(
-    [
-        "id",
-        "clause",
-        "mark",
-        "from",
-        "permit_types",
-        "quantity",
-        "limit",
-        "unit",
-        "bound",
-        "inclusive",
-        "code",
-        "words_zh",
-        "words_en",
-    ]
-)
-_RULE_OPTIONAL = frozenset({"until", "gas_lel_from", "gas_lel_below", "where_fitted"})
-
-
-def _rule(table: Mapping[str, Any]) -> Rule:
-    place = f"[[rule]] {table.get('id', '?')}"
-    values = _fields(table, place, required=_RULE_REQUIRED, optional=_RULE_OPTIONAL)
-    if values["unit"] not in _UNITS:
-        raise RulePackError(f"{place}: unit: {values['unit']!r}; one of: {', '.join(sorted(_UNITS))}")
-    if values["bound"] not in ("highest", "lowest"):
-        raise RulePackError(f"{place}: bound: {values['bound']!r}; one of: highest, lowest")
-    lel_from, lel_below = values.get("gas_lel_from"), values.get("gas_lel_below")
-    return Rule(
-        rule=values["id"],
-        clause=values["clause"],
-        mark=values["mark"],
-        since=values["from"],
-        until=values.get("until"),
-        permit_types=frozenset(values["permit_types"]),
-        quantity=values["quantity"],
-        limit=_decimal(values["limit"], f"{place}: limit"),
-        unit=values["unit"],
-        bound=values["bound"],
-        inclusive=values["inclusive"],
-        code=_reason(values["code"], place),
-        gas_lel_from=None if lel_from is None else _decimal(lel_from, f"{place}: gas_lel_from"),
-        gas_lel_below=None if lel_below is None else _decimal(lel_below, f"{place}: gas_lel_below"),
-        where_fitted=values.get("where_fitted", False),
-        words_zh=values["words_zh"],
-        words_en=values["words_en"],
-    )
-
-
-def _reason(code: str, place: str) -> Reason:
-    try:
-        return Reason(code)
-    except ValueError:
-        raise RulePackError(f"{place}: code: {code!r} is not a reason code") from None
-
-
-def _fields(
-    table: Mapping[str, Any], place: str, *, required: frozenset[str] | set[str], optional: frozenset[str] = frozenset()
-) -> Mapping[str, Any]:
-    missing, unknown = required - table.keys(), table.keys() - required - optional
-    if missing or unknown:
-        raise RulePackError(f"{place}: missing {sorted(missing)}, unknown {sorted(unknown)}")
-    mark = table.get("mark")
-    if mark is not None and mark not in _MARKS:
-        raise RulePackError(f"{place}: mark: {mark!r}; one of: {', '.join(sorted(_MARKS))}")
-    return table
-
-
-def _decimal(text: Any, place: str) -> Decimal:
-    try:
-        value = Decimal(text) if isinstance(text, str) else None
-    except InvalidOperation:
-        value = None
-    if value is None or not value.is_finite():
-        raise RulePackError(f'{place}: {text!r}; an exact decimal in quotes, such as "0.5"')
-    return value

@@ -1,12 +1,14 @@
 """The site as the controller sees it: what the configuration and the rule packs say, bound once at start."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 
+from edge.core.clock import ClockInterval
 from edge.core.doors import DoorTiming
 from edge.core.instruments import Demanded
-from edge.core.interlocks import Demands
-from edge.core.rules import PermitType
+from edge.core.interlocks import NO_DEMANDS, Demands, Timing, bind
+from edge.core.rules import Channel, PermitType, RulePack, RulePackError, Validity, strictest, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +21,99 @@ class DoorPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class AreaPlan:
-    """An area: the permit types that its packs know, and what each demands here.
+class Edition:
+    """One version of one rule pack: when it speaks, and the permit types that it knows."""
 
-    ``packs`` names each pack with its version, as decisions record it. ``ex`` areas allow less time without HQ.
+    pack: str
+    version: int
+    validity: Validity
+    permit_types: Mapping[str, PermitType]
+
+    @property
+    def name(self) -> str:
+        """``pack/version``, as decisions record it."""
+        return f"{self.pack}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class AreaPlan:
+    """An area: the versions of the packs that hold there, in the order of the configuration, and what they demand.
+
+    ``demands`` gives for each permit type what all those versions demand; which of them speak depends on the time, and
+    on when the work began. ``ex`` areas allow less time without HQ.
     """
 
     area: str
     ex: bool
-    packs: tuple[str, ...]
-    permit_types: Mapping[str, PermitType]
+    editions: tuple[Edition, ...]
     demands: Mapping[str, Demands]
+
+    def speaking(self, clock: ClockInterval, kept: tuple[str, ...] = ()) -> tuple[Edition, ...]:
+        """The versions that hold now, or may; of a pack that work began under, the version that it ``kept``.
+
+        A kept version that is not at hand any more cannot speak: the pack then holds as of today.
+        """
+        held = self._held(kept)
+        return tuple(
+            each
+            for each in self.editions
+            if (each.name in held[each.pack] if each.pack in held else each.validity.may_hold(clock))
+        )
+
+    def lasting(self, instant_ms: int, kept: tuple[str, ...]) -> frozenset[str] | None:
+        """The names of the versions that speak from that instant on for ever; None while the clock still has a say."""
+        held = self._held(kept)
+        found = set()
+        for each in self.editions:
+            if each.pack in held:
+                found.update({each.name} & held[each.pack])
+            elif each.validity.holds_from(instant_ms):
+                found.add(each.name)
+            elif not each.validity.over(instant_ms):
+                return None
+        return frozenset(found)
+
+    def _held(self, kept: tuple[str, ...]) -> dict[str, set[str]]:
+        """The versions of ``kept`` that are at hand, by pack."""
+        held: dict[str, set[str]] = {}
+        for each in self.editions:
+            if each.name in kept:
+                held.setdefault(each.pack, set()).add(each.name)
+        return held
+
+    def demanded(self, permit_type: str, clock: ClockInterval, kept: tuple[str, ...] = ()) -> Demands:
+        """What is demanded of a permit type now, for work that ``kept`` these versions."""
+        demands = self.demands.get(permit_type)
+        if demands is None:
+            return NO_DEMANDS
+        return demands.in_force({each.name for each in self.speaking(clock, kept)}, clock)
+
+
+def permit_type_of(code: str, speaking: Iterable[Edition]) -> PermitType | None:
+    """What these versions say of a permit type, the strictest of each; None if none knows it."""
+    return strictest([each.permit_types[code] for each in speaking if code in each.permit_types])
+
+
+def plan_area(
+    area: str, ex: bool, packs: tuple[RulePack, ...], channels: tuple[Channel, ...], timing: Timing
+) -> AreaPlan:
+    """An area under all these versions of packs. Raises RulePackError if they cannot be judged there, or contradict."""
+    held = terms(packs)
+    editions = tuple(Edition(each.pack, each.version, held[each.name], each.permit_types) for each in packs)
+    codes = sorted({code for each in packs for code in each.permit_types})
+    for code in codes:
+        _check_trades(code, editions)
+    return AreaPlan(area, ex, editions, {code: bind(packs, code, channels, timing, ex=ex) for code in codes})
+
+
+def _check_trades(code: str, editions: tuple[Edition, ...]) -> None:
+    """Two packs of one area must leave some certificate with which the work may be done."""
+    asked = [(each, set(each.permit_types[code].certificates)) for each in editions if code in each.permit_types]
+    for first, second in combinations([(each, trades) for each, trades in asked if trades], 2):
+        if first[0].pack != second[0].pack and not first[1] & second[1]:
+            raise RulePackError(
+                f"permit type {code}: {first[0].name} and {second[0].name} ask for certificates of different trades"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from edge.core.clock import Anchor
+from edge.core.codec import LATER
 from edge.core.doors import DoorState
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
@@ -26,12 +27,17 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Work that has begun: the entry that began it, and what must be known to watch over it when HQ's word is lost."""
+    """Work that has begun: the entry that began it, and what must be known to watch over it when HQ's word is lost.
+
+    ``packs`` are the versions of rule packs that it began under, which it keeps; those that began before entries said
+    so have none.
+    """
 
     permit: str
     entry: int
     permit_type: str
     areas: tuple[str, ...]
+    packs: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 Work: TypeAlias = Permit | Running
@@ -118,3 +124,8 @@ class State:
     def work(self, permit: str) -> Work | None:
         """A permit that is open or runs here, as HQ last said it, else as it began."""
         return self.permits.get(permit) or self.durable.running.get(permit)
+
+    def kept_packs(self, permit: str) -> tuple[str, ...]:
+        """The versions of rule packs that a running permit began under; none for one that has not begun."""
+        running = self.durable.running.get(permit)
+        return () if running is None else running.packs

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from edge.core import codec
 from edge.core.checking import checks_of
+from edge.core.clock import ClockInterval
 from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide, ended
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
@@ -16,6 +17,7 @@ from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlo
 from edge.core.passing import advance_door, relock_held
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
+from edge.core.site import AreaPlan, permit_type_of
 from edge.core.state import Grant, Presence, State
 from edge.core.turn import Turn
 
@@ -23,7 +25,7 @@ _GATHERS = 2
 _GATHERED_MOST = 64
 _SHOWN_MS = 3_000
 
-_AQ_ALARM = {Reason.WRONG_AREA: "60", Reason.PERMIT_EXPIRED: "10"}
+_AQ_ALARM = {Reason.WRONG_AREA: "60", Reason.PERMIT_EXPIRED: "10", Reason.PERMIT_LONGEST_OVER: "10"}
 """Alarm codes of AQ 3064.2-2025 table A.4: 60 no permit (for this place), 10 permit overdue."""
 
 
@@ -86,7 +88,7 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
         tap=tap,
         facts=facts,
         area=area,
-        packs=plan.packs,
+        packs=_packs(state, plan, facts.permits, turn.now.clock),
         door_fault=door.fault is not None,
         fire=bool(state.fire),
         journal_slow=journal_slow(state, turn.now_ms),
@@ -105,14 +107,22 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
     )
 
 
+def _packs(state: State, plan: AreaPlan, permits: tuple[Permit, ...], clock: ClockInterval) -> tuple[str, ...]:
+    """The versions that this decision rests on: those of today, and those that work here began under."""
+    speaking = {each.name for each in plan.speaking(clock)}
+    for permit in permits:
+        speaking |= {each.name for each in plan.speaking(clock, state.kept_packs(permit.permit))}
+    return tuple(each.name for each in plan.editions if each.name in speaking)
+
+
 def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bool) -> PermitSlice:
     """One permit with the state that bears on it in that area."""
     plan, durable = state.site.areas[area], state.durable
-    known = plan.demands.get(permit.permit_type) if area in permit.areas else None
-    demands = NO_DEMANDS if known is None else known.in_force(turn.now.clock)
+    clock, kept = turn.now.clock, state.kept_packs(permit.permit)
+    demands = plan.demanded(permit.permit_type, clock, kept) if area in permit.areas else NO_DEMANDS
     return PermitSlice(
         permit=permit,
-        permit_type=plan.permit_types.get(permit.permit_type),
+        permit_type=permit_type_of(permit.permit_type, plan.speaking(clock, kept)),
         frozen=frozen or durable.freezes.holds(f"permit:{permit.permit}"),
         tripped=permit.permit in durable.trips,
         begun=permit.permit in durable.running,
@@ -220,9 +230,9 @@ def _await_record(turn: Turn, question: Question, decision: Decision, entry: int
 
 
 def _freeze(turn: Turn, question: Question, decision: Decision, permit: str) -> None:
-    """Out of area or overtime: the permit is frozen and the area's siren sounds. Only HQ's release lifts it."""
-    wrong_area = any(each.reason is Reason.WRONG_AREA for each in decision.failing)
-    reason = Reason.WRONG_AREA if wrong_area else Reason.PERMIT_EXPIRED
+    """Out of area, or overtime: the permit is frozen and the area's siren sounds. Only HQ's release lifts it."""
+    about = {each.reason for each in decision.failing if each.permit in (None, permit)}
+    reason = next(each for each in _AQ_ALARM if each in about)
     name = f"{turn.state.site.origin}#{turn.state.durable.next_entry}"
     body: dict[str, Json] = {
         "freeze": name,
@@ -286,12 +296,15 @@ def _release(turn: Turn, grant: Grant) -> None:
 def _begin(turn: Turn, grant: Grant) -> None:
     """Work begins. The entry says what the work is bound to, so that it is watched even when HQ's word is lost."""
     permit = next(each for each in grant.facts.permits if each.permit == grant.permit)
+    plans = [turn.state.site.areas[area] for area in permit.areas if area in turn.state.site.areas]
+    packs = {each.name: None for plan in plans for each in plan.speaking(turn.now.clock)}
     body: dict[str, Json] = {
         "door": grant.tap.door,
         "worker": grant.worker,
         "entry": grant.entry,
         "permit_type": permit.permit_type,
-        "areas": [area for area in permit.areas if area in turn.state.site.areas],
+        "areas": [plan.area for plan in plans],
+        "packs": list(packs),
     }
     turn.author("permit.begun", body, permit=permit.permit)
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 
 from edge.core.fold import without
 from edge.core.interlocks import (
-    Bounds,
     Condition,
     Demands,
     DeviceMemory,
@@ -20,6 +19,7 @@ from edge.core.passing import lock_now
 from edge.core.readings import BlockRead
 from edge.core.reasons import Reason
 from edge.core.rules import Interlock
+from edge.core.site import AreaPlan
 from edge.core.state import State, Watch, Work
 from edge.core.turn import Turn
 
@@ -62,18 +62,21 @@ def stale_due(turn: Turn, device: str) -> None:
         watch(turn, each.permit, silent=device)
 
 
-def _demands_of(state: State, work: Work) -> Iterator[Demands]:
+def _demanding(state: State, work: Work) -> Iterator[tuple[AreaPlan, Demands]]:
+    """The areas of this site that demand something of a permit, and what, by every version of their packs."""
     for area in work.areas:
         plan = state.site.areas.get(area)
         demands = None if plan is None else plan.demands.get(work.permit_type)
-        if demands is not None:
-            yield demands
+        if plan is not None and demands is not None:
+            yield plan, demands
 
 
 def interlocks_of(turn: Turn, work: Work) -> tuple[Interlock, ...]:
     """Every interlock that binds a permit in the areas of this site now."""
-    in_force = (demands.in_force(turn.now.clock) for demands in _demands_of(turn.state, work))
-    return tuple(interlock for demands in in_force for interlock in demands.interlocks)
+    kept = turn.state.kept_packs(work.permit)
+    plans = (plan for plan, _ in _demanding(turn.state, work))
+    demanded = (plan.demanded(work.permit_type, turn.now.clock, kept) for plan in plans)
+    return tuple(interlock for demands in demanded for interlock in demands.interlocks)
 
 
 def conditions_of(turn: Turn, work: Work) -> tuple[Condition, ...]:
@@ -153,15 +156,27 @@ def _watched(state: State, lo_ms: int) -> dict[str, tuple[Watch, ...]]:
     index: dict[str, list[Watch]] = {}
     for permit_id in state.durable.running:
         work = state.work(permit_id)
-        bound = () if work is None else tuple(_demands_of(state, work))
-        for device in sorted({each.device for demands in bound for each in demands.interlocks}):
-            index.setdefault(device, []).append(Watch(permit_id, _bounds(state, bound, device, lo_ms)))
+        bound = () if work is None else tuple(_demanding(state, work))
+        kept = state.kept_packs(permit_id)
+        for device in sorted({each.device for _, demands in bound for each in demands.interlocks}):
+            channels = state.site.channels.get(device, ())
+            lasting = _lasting(bound, kept, device, lo_ms)
+            bounds = None if lasting is None else bounds_of(lasting, channels)
+            index.setdefault(device, []).append(Watch(permit_id, bounds))
     return {device: tuple(watches) for device, watches in index.items()}
 
 
-def _bounds(state: State, bound: tuple[Demands, ...], device: str, lo_ms: int) -> Bounds | None:
-    """None also while a rule does not hold yet, or ends: then the clock has a say."""
-    interlocks = [(each, demands.validities[each.rule]) for demands in bound for each in demands.on(device)]
-    if not all(validity.holds_from(lo_ms) for _, validity in interlocks):
-        return None
-    return bounds_of((each for each, _ in interlocks), state.site.channels.get(device, ()))
+def _lasting(
+    bound: tuple[tuple[AreaPlan, Demands], ...], kept: tuple[str, ...], device: str, lo_ms: int
+) -> list[Interlock] | None:
+    """A permit's interlocks on a device, if they hold from now on for ever: else None, and the clock has a say."""
+    found: list[Interlock] = []
+    for plan, demands in bound:
+        editions = plan.lasting(lo_ms, kept)
+        if editions is None:
+            return None
+        here = demands.on(device, editions)
+        if not all(demands.terms[each.rule].validity.holds_from(lo_ms) for each in here):
+            return None
+        found += here
+    return found

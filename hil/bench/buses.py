@@ -17,11 +17,11 @@ from edge.core.clock import Now
 from edge.core.controller import begin
 from edge.core.doors import DoorTiming
 from edge.core.facts import Permit
-from edge.core.interlocks import Timing, bind
+from edge.core.interlocks import Timing
 from edge.core.messages import AuthorityApplied
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
 from edge.core.rules import Channel
-from edge.core.site import AreaPlan, DoorPlan, Policy, Site
+from edge.core.site import DoorPlan, Policy, Site, plan_area
 from edge.core.state import Durable, Running, State
 from edge.host.system_clock import monotonic_ms, process_cpu_us, sleep
 from edge.runtime.bus import BusLoop
@@ -217,12 +217,7 @@ def _running_site(channels: int) -> State:
         )
         for unit in units
     }
-    areas = {
-        f"a{unit}": AreaPlan(
-            f"a{unit}", True, ("gb30871/1",), _PACK.permit_types, {"02": bind((_PACK,), "02", of_unit[unit], timing)}
-        )
-        for unit in units
-    }
+    areas = {f"a{unit}": plan_area(f"a{unit}", True, (_PACK,), of_unit[unit], timing) for unit in units}
     site = Site(
         gateway="gw1",
         site=caches.SITE,

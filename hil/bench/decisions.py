@@ -12,11 +12,11 @@ from edge.core.controller import begin, step
 from edge.core.doors import DoorTiming
 from edge.core.entries import Entry
 from edge.core.facts import Side, Tap, TokenVerdict
-from edge.core.interlocks import Timing, bind
+from edge.core.interlocks import Timing
 from edge.core.messages import AuthorityApplied, DoorInput, DoorMoved, Recorded, Tapped
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
 from edge.core.rules import Channel
-from edge.core.site import AreaPlan, DoorPlan, Policy, Site
+from edge.core.site import DoorPlan, Policy, Site, plan_area
 from edge.core.state import Durable, Presence, State
 from edge.host.system_clock import monotonic_us
 from edge.runtime.readers import judge_badge
@@ -44,13 +44,7 @@ NOW = Now(_NOW_MS, "benchmrk", ClockInterval(_UTC_MS, _UTC_MS, ClockSource.HQ))
 def build_site() -> Site:
     """One area with gas and wind, one door."""
     channels = (_GAS, _WIND)
-    plan = AreaPlan(
-        area=caches.AREA,
-        ex=True,
-        packs=(f"{_PACK.pack}/{_PACK.version}",),
-        permit_types=_PACK.permit_types,
-        demands={code: bind((_PACK,), code, channels, _TIMING) for code in _PACK.permit_types},
-    )
+    plan = plan_area(caches.AREA, True, (_PACK,), channels, _TIMING)
     return Site(
         gateway="gw1",
         site=caches.SITE,

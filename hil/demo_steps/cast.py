@@ -55,7 +55,7 @@ OTHER_UID = bytes.fromhex("04ffeeddccbb99")
 
 
 def records(now: datetime) -> list[dict[str, Any]]:
-    """What HQ knows this morning, as lines for ``hq import``; permits are in force from an hour ago for eight hours."""
+    """What HQ knows this morning, as lines for ``hq import``; permits run from an hour ago for eight hours."""
     people = [("worker", worker, {"name": name, "roster": "检修一班"}) for worker, name in _NAMES.items()]
     certificates = [
         ("cert", name, {"worker": worker, "trade": trade, "ends": ends, "status": "valid"})
@@ -94,7 +94,7 @@ def _window(now: datetime) -> dict[str, str]:
 
 
 def _shift(now: datetime) -> dict[str, datetime]:
-    return {"start": now - _HOUR, "end": now + 8 * _HOUR}
+    return {"start": now - _HOUR, "end": now + 7 * _HOUR}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,11 @@ SITE = build_site(
 )
 LIMITS = {"gas1": (None, 100), "wind1": (None, 79), "gas2": (None, 100), "oxygen1": (195, 210)}
 """Methane 10 %LEL, wind below 8.0 m/s, oxygen 19.5 to 21 %vol, in tenths."""
+HOT_WORK_OXYGEN = (None, 235)
+"""Hot work beside an oxygen detector: at most 23.5 %vol."""
 BOUND = {
     ("02", "north"): {"gas1", "wind1"},
-    ("02", "south"): {"gas2"},
+    ("02", "south"): {"gas2", "oxygen1"},
     ("70", "north"): {"gas1"},
     ("70", "south"): {"gas2", "oxygen1"},
     ("21", "north"): {"wind1"},
@@ -159,11 +161,11 @@ class World:
     def _judge(self) -> None:
         for name, work in self.running.items():
             devices = {each for area in work.areas for each in BOUND[work.permit_type, area]}
-            if any(self._bad(each) for each in devices):
+            if any(self._bad(each, work.permit_type) for each in devices):
                 self.tripped.add(name)
         assert set(self.state.durable.trips) == self.tripped, f"seed {self.seed} at {self.now_ms}"
 
-    def _bad(self, device: str) -> bool:
+    def _bad(self, device: str, permit_type: str) -> bool:
         blocks = self.blocks.get(device, [])
         if not blocks:
             return self.now_ms - self.started_ms > STALE_MS
@@ -173,7 +175,7 @@ class World:
             return not good or self.now_ms - good[-1] > STALE_MS
         if newest.qualities[0] is not Quality.GOOD or self.now_ms - newest.taken_at > STALE_MS:
             return True
-        lowest, highest = LIMITS[device]
+        lowest, highest = HOT_WORK_OXYGEN if (device, permit_type) == ("oxygen1", "02") else LIMITS[device]
         figures = [newest.steps[0]]
         if device == "wind1":
             figures += [each.steps[0] for each in self._gusts(blocks)]

@@ -174,7 +174,7 @@ def test_two_readers_on_one_path_and_two_doors_of_one_id_are_refused() -> None:
         ('door = "d1"', 'door = "x"', "there is no door 'x'; one of: d1"),
         ('bus = "b1"', 'bus = "b9"', "there is no bus 'b9'; one of: b1, b2"),
         ('profile = "honeywell_xcd"', 'profile = "honeywel_xcd"', "did you mean 'honeywell_xcd'?"),
-        ('rule_packs = ["gb30871"]', 'rule_packs = ["gb1"]', "each one of: gb30871"),
+        ('rule_packs = ["gb30871"]', 'rule_packs = ["gb1"]', "each one of: construction, gb30871, gb46768"),
         ('side = "entry"', 'side = "inside"', "one of: entry, exit"),
         ('fail = "secure"', 'fail = "shut"', "one of: safe, secure"),
     ],

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from sites import (
     EPOCH_MS,
+    HOUR_MS,
     OXYGEN,
     Bench,
     build_site,
@@ -35,6 +36,7 @@ from edge.core.messages import (
 )
 from edge.core.readings import Quality
 from edge.core.reasons import ORDER, REVIEW_ONLY, WORDS, Reason
+from edge.core.rules import Channel
 
 SCENARIOS = {}
 
@@ -121,6 +123,16 @@ def _oxygen_low():
 @produces(Reason.OXYGEN_HIGH, Reason.CHANNEL_MISSING, Reason.READING_SETTLING)
 def _oxygen_high():
     return _oxygen(211) | _oxygen(200)
+
+
+@produces(Reason.TOXIC_OVER_LIMIT)
+def _toxic():
+    detector = Channel("h2s1", "gas", "toxic", "ppm", "0.1", "hydrogen-sulphide")
+    bench = Bench(build_site({"north": (detector,)}, {"d1": "north"})).start()
+    p1 = permit(permit_type="70")
+    bench.authority(p1)
+    bench.block("h2s1", 71)
+    return _reasons(bench.tap(facts(permits=[p1])))
 
 
 for _quality in Quality:
@@ -242,6 +254,11 @@ def _badge_expired():
 @produces(Reason.PERMIT_EXPIRED)
 def _permit_expired():
     return _changed(not_after_ms=EPOCH_MS)
+
+
+@produces(Reason.PERMIT_LONGEST_OVER)
+def _permit_longest_over():
+    return _changed(not_before_ms=EPOCH_MS - 8 * HOUR_MS)
 
 
 @produces(Reason.WRONG_AREA)

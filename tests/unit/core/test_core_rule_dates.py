@@ -23,7 +23,7 @@ from sites import (
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.facts import TokenVerdict
 from edge.core.interlocks import bind
-from edge.core.site import AreaPlan, DoorPlan, Site
+from edge.core.site import DoorPlan, Site, plan_area
 from edge.core.turn import Step
 
 MIDNIGHT_MS = 1_780_070_400_000
@@ -37,8 +37,7 @@ def site(**dates: date | None) -> Site:
     """One area with a gas detector, under the pack with its methane limit dated so."""
     rules = tuple(replace(rule, **dates) if rule.rule == STRICT else rule for rule in PACK.rules)
     pack = replace(PACK, rules=rules)
-    demands = {code: bind((pack,), code, (GAS,), TIMING) for code in pack.permit_types}
-    plan = AreaPlan("north", False, ("gb30871/1",), pack.permit_types, demands)
+    plan = plan_area("north", False, (pack,), (GAS,), TIMING)
     doors = {"d1": DoorPlan("d1", "north", DOOR_TIMING)}
     return Site("gw1", "s014", "pg.example.org/gw/gw1/1", False, {"north": plan}, doors, {"gas1": ("gas",)}, {}, POLICY)
 
@@ -48,7 +47,7 @@ def bench_at(utc_ms: int, steps: int, **dates: date | None) -> Bench:
     bench = Bench(site(**dates))
     bench.now_ms = utc_ms - EPOCH_MS - 70_000
     bench.start()
-    p1 = permit(not_before_ms=FROM_MS, not_after_ms=FROM_MS + 48 * HOUR_MS)
+    p1 = permit(permit_type="03", not_before_ms=FROM_MS, not_after_ms=FROM_MS + 48 * HOUR_MS)
     bench.authority(p1)
     bench.settle(70_000, gas1=steps)
     bench.record()
@@ -93,8 +92,8 @@ def test_a_quantity_that_only_a_later_rule_demands_is_not_missing_yet():
     demands = bind((replace(PACK, rules=tuple(replace(rule, since=DAY) for rule in PACK.rules)),), "02", (), TIMING)
     before = ClockInterval(MIDNIGHT_MS - 1, MIDNIGHT_MS - 1, ClockSource.HQ)
     after = ClockInterval(MIDNIGHT_MS, MIDNIGHT_MS, ClockSource.HQ)
-    assert demands.in_force(before).quantities() == ()
-    assert demands.in_force(after).quantities() == ("combustible",)
+    assert demands.in_force({PACK.name}, before).quantities() == ()
+    assert demands.in_force({PACK.name}, after).quantities() == ("combustible",)
 
 
 @pytest.mark.parametrize(("dates", "trips"), [({"since": DAY}, True), ({"until": DAY}, False)])

@@ -1,0 +1,138 @@
+"""Floors: limits that no rule pack may loosen, whoever wrote it. They are data too, in ``floors.toml``."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+
+from edge.config_table import Table, read_table
+from edge.core.rules import Rule, RulePack
+from edge.rules import fields
+
+FLOORS_FILE = "floors.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The laxest limit that a rule of these permit types may state; ``limit`` in ``unit``, ``inclusive``: it passes.
+
+    ``demanded``: a pack that knows one of the permit types must state such a rule.
+    """
+
+    floor: str
+    clause: str
+    mark: str
+    permit_types: frozenset[str]
+    quantity: str
+    limit: Decimal
+    unit: str
+    bound: str
+    inclusive: bool
+    demanded: bool
+    words_zh: str
+    words_en: str
+
+    def about(self, rule: Rule) -> bool:
+        """Whether a rule states the kind of limit that this floor is of."""
+        same = (rule.quantity, rule.bound) == (self.quantity, self.bound)
+        return same and bool(rule.permit_types & self.permit_types)
+
+    def keeps(self, rule: Rule) -> bool:
+        """Whether a rule in the floor's unit is at least as strict. One by the gas's own limits is."""
+        if rule.limit is None:
+            return True
+        if rule.limit == self.limit:
+            return self.inclusive or not rule.inclusive
+        return rule.limit < self.limit if self.bound == "highest" else rule.limit > self.limit
+
+
+@cache
+def floors() -> tuple[Floor, ...]:
+    """All floors. Raises ConfigurationError if their file cannot be used."""
+    root = read_table(resources.files(__package__).joinpath(FLOORS_FILE).read_bytes(), FLOORS_FILE)
+    found = tuple(_floor(table) for table in root.tables("floor", count_min=1, count_max=64))
+    root.finish()
+    assert root.findings is not None
+    root.findings.raise_if_any()
+    return found
+
+
+def _floor(table: Table) -> Floor:
+    quantities = {each: each for each in fields.UNITS_OF}
+    return Floor(
+        floor=fields.identity(table),
+        clause=fields.text(table, "clause"),
+        mark=fields.mark(table),
+        permit_types=fields.permit_types(table),
+        quantity=table.getchoice("quantity", quantities),
+        limit=fields.decimal(table, "limit"),
+        unit=table.getchoice("unit", fields.UNITS),
+        bound=table.getchoice("bound", {"highest": "highest", "lowest": "lowest"}),
+        inclusive=table.getbool("inclusive"),
+        demanded=table.getbool("demanded"),
+        words_zh=fields.text(table, "words_zh"),
+        words_en=fields.text(table, "words_en"),
+    )
+
+
+def check_floors(pack: RulePack, rules: Sequence[tuple[Rule, Table]], place: Table) -> None:
+    """Note every rule that is laxer than a floor, and every floor that the pack leaves open on some day."""
+    for rule, table in rules:
+        if table.good("limit", "unit", "bound", "quantity", "inclusive", "permit_types"):
+            _check_rule(rule, table)
+    for floor in floors():
+        if floor.demanded:
+            _check_cover(pack, floor, place)
+
+
+def _check_rule(rule: Rule, table: Table) -> None:
+    about = [each for each in floors() if each.about(rule)]
+    same_unit = [each for each in about if each.unit == rule.unit]
+    lax = [each for each in same_unit if not each.keeps(rule)]
+    for floor in lax:
+        sign = "at most" if floor.bound == "highest" else "at least"
+        strictly = "" if floor.inclusive else ", which itself must not pass (inclusive = false)"
+        what = f"{rule.limit} {rule.unit} is laxer than the floor {floor.floor} ({floor.words_en}, {floor.clause})"
+        table.refuse("limit", f"{what}; give {sign} {floor.limit} {floor.unit}{strictly}")
+    if about and rule.limit is not None:
+        covered = frozenset[str]().union(*(each.permit_types for each in same_unit))
+        uncovered = sorted(frozenset[str]().union(*(each.permit_types for each in about)) & rule.permit_types - covered)
+        if uncovered:
+            units = ", ".join(sorted({each.unit for each in about}))
+            what = f"no floor of {rule.quantity} is in {rule.unit} for permit types {', '.join(uncovered)}"
+            table.refuse("unit", f"{what}; give {units}")
+
+
+def _check_cover(pack: RulePack, floor: Floor, place: Table) -> None:
+    for code in sorted(floor.permit_types & pack.permit_types.keys()):
+        stating = [each for each in pack.rules if floor.about(each) and code in each.permit_types and _always(each)]
+        open_on = next((day for day in _days(pack, stating) if not _covered(pack, stating, day)), None)
+        if open_on is not None:
+            what = f"no rule of {floor.quantity}, bound {floor.bound!r}, holds on {open_on} for permit type {code}"
+            place.refuse("id", f"{what}: the floor {floor.floor} ({floor.words_en}) asks for one; add it")
+
+
+def _always(rule: Rule) -> bool:
+    """Whether a rule asks for a reading wherever the work is."""
+    return not rule.where_fitted and not rule.where_ex
+
+
+def _days(pack: RulePack, rules: Iterable[Rule]) -> list[date]:
+    """The days on which a rule may have ended, and the first."""
+    ends = (each.until for each in rules if each.until is not None)
+    return sorted({pack.since, *(day for day in ends if day > pack.since and (pack.until is None or day < pack.until))})
+
+
+def _covered(pack: RulePack, rules: Iterable[Rule], day: date) -> bool:
+    """Whether on that day some rule holds, and one for each gas that has an explosive limit if they are by gas."""
+    holding = [each for each in rules if each.since <= day and (each.until is None or each.until > day)]
+    classes = [each for each in holding if each.gas is None]
+    limits = {min(gas.lel_vol) for gas in pack.gases.values() if gas.lel_vol} or {Decimal(0)}
+    return all(any(_in_class(each, lel_vol) for each in classes) for lel_vol in limits)
+
+
+def _in_class(rule: Rule, lel_vol: Decimal) -> bool:
+    above = rule.gas_lel_from is None or lel_vol >= rule.gas_lel_from
+    return above and (rule.gas_lel_below is None or lel_vol < rule.gas_lel_below)
