@@ -8,6 +8,7 @@ import click
 from edge.app.answers import Commands, NamedPath, config_option, hq_option, json_option
 from edge.app.devices_group import devices
 from edge.app.instrument_group import instrument
+from edge.app.rules_group import rules
 
 FILE = NamedPath(dir_okay=False, path_type=Path)
 FOLDER = NamedPath(file_okay=False, path_type=Path)
@@ -23,6 +24,7 @@ def main() -> None:
 
 
 main.add_command(instrument)
+main.add_command(rules)
 
 
 @main.command()

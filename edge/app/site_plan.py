@@ -25,7 +25,7 @@ def profiles_of(config: Config) -> dict[str, Profile]:
 def build_site(config: Config) -> Site:
     """The site that a checked configuration describes. Raises RulePackError if a channel cannot be judged."""
     profiles = profiles_of(config)
-    areas = {area.id: _area(config, area.id, profiles) for area in config.areas}
+    areas = {area.id: _area(config, area.id) for area in config.areas}
     policy = config.policy
     return Site(
         gateway=config.gateway.id,
@@ -79,17 +79,21 @@ def _windows(profiles: Mapping[str, Profile], gust_window_ms: int) -> dict[str, 
     return found
 
 
-def _area(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> AreaPlan:
+def _area(config: Config, area_id: str) -> AreaPlan:
     area = next(each for each in config.areas if each.id == area_id)
-    channels = tuple(
+    policy = config.policy
+    timing = Timing(policy.settle_ms, policy.stale_ms, policy.gust_window_ms)
+    return plan_area(area_id, area.ex, packs_of(area), channels_in(config, area_id), timing)
+
+
+def channels_in(config: Config, area_id: str) -> tuple[Channel, ...]:
+    """All channels that an area has."""
+    return tuple(
         channel
         for device in config.devices
         if device.area == area_id
-        for channel in channels_of(device, profiles[device.id], config.gateway.simulate)
+        for channel in channels_of(device, load_profile(device.profile), config.gateway.simulate)
     )
-    policy = config.policy
-    timing = Timing(policy.settle_ms, policy.stale_ms, policy.gust_window_ms)
-    return plan_area(area_id, area.ex, packs_of(area), channels, timing)
 
 
 def packs_of(area: Area) -> tuple[RulePack, ...]:

@@ -106,12 +106,15 @@ def _check_rule(rule: Rule, table: Table) -> None:
 
 
 def _check_cover(pack: RulePack, floor: Floor, place: Table) -> None:
+    left: dict[date, list[str]] = {}
     for code in sorted(floor.permit_types & pack.permit_types.keys()):
         stating = [each for each in pack.rules if floor.about(each) and code in each.permit_types and _always(each)]
-        open_on = next((day for day in _days(pack, stating) if not _covered(pack, stating, day)), None)
-        if open_on is not None:
-            what = f"no rule of {floor.quantity}, bound {floor.bound!r}, holds on {open_on} for permit type {code}"
-            place.refuse("id", f"{what}: the floor {floor.floor} ({floor.words_en}) asks for one; add it")
+        uncovered = next((day for day in _days(pack, stating) if not _covered(pack, stating, day)), None)
+        if uncovered is not None:
+            left.setdefault(uncovered, []).append(code)
+    for day, codes in left.items():
+        what = f"no rule of {floor.quantity}, bound {floor.bound}, holds on {day} for permit types {', '.join(codes)}"
+        place.refuse("id", f"{what}: the floor {floor.floor} ({floor.words_en}) asks for one everywhere; add it")
 
 
 def _always(rule: Rule) -> bool:

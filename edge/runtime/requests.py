@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from threading import Condition
+from threading import Condition as ThreadCondition
 from typing import Any
 
 from edge.core.clock import Now
@@ -14,11 +14,13 @@ from edge.core.decision import Decision, Outcome
 from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Permit, Token, TokenVerdict, Worker
 from edge.core.instruments import Check, ages, overdue
+from edge.core.interlocks import Condition
 from edge.core.messages import Answer, Input, InstrumentChecked, Operator, OperatorAction
 from edge.core.reasons import WORDS, Reason
 from edge.core.state import State
 from edge.core.tapping import ready
 from edge.core.turn import Turn
+from edge.core.watching import conditions_of
 from edge.ports.errors import RefusedError, TransientError
 from edge.storage.authority_reader import AuthorityReader
 
@@ -36,7 +38,7 @@ class Answers:
     """Where the controller's answers to operators meet the threads that wait for them."""
 
     def __init__(self) -> None:
-        self._ready = Condition()
+        self._ready = ThreadCondition()
         self._wanted: set[str] = set()
         self._found: dict[str, Answer] = {}
 
@@ -86,6 +88,8 @@ class Requests:
                 return {"ok": True, **self._status()}
             case {"do": "ready", "permit": str(permit)}:
                 return self._ready(permit)
+            case {"do": "explain", "permit": str(permit)}:
+                return self._explain(permit)
             case {"do": "act", "action": str(action), "permit": str(permit), "by": str(by), "why": str(why)}:
                 photo = None if request.get("photo") in (None, False) else _attached(attached, "photo")
                 return self._act(action, permit, (by, why), photo)
@@ -105,7 +109,7 @@ class Requests:
             "gateway": state.site.gateway,
             "site": state.site.site,
             "origin": state.site.origin,
-            "clock": {"source": now.clock.source.value, "lo_ms": now.clock.lo_ms, "hi_ms": now.clock.hi_ms},
+            "clock": _clock(now),
             "doors": {
                 door: {"phase": "fault" if each.fault else each.phase.value, "fault": each.fault}
                 for door, each in state.doors.items()
@@ -140,6 +144,20 @@ class Requests:
             "permit": permit_id,
             "status": _permit_status(state, permit),
             "workers": workers,
+        }
+
+    def _explain(self, permit_id: str) -> dict[str, Any]:
+        """What is known now of every condition of a permit, and under which versions of rule packs it runs."""
+        state = self._state()
+        now, work = self._now(state), state.work(permit_id)
+        conditions = () if work is None else conditions_of(Turn(state, now), work)
+        return {
+            "ok": True,
+            "permit": permit_id,
+            "running": permit_id in state.durable.running,
+            "kept": list(state.kept_packs(permit_id)),
+            "clock": _clock(now),
+            "conditions": [_reading(each) for each in conditions],
         }
 
     def _act(self, action: str, permit: str, who: tuple[str, str], photo: bytes | None) -> dict[str, Any]:
@@ -247,6 +265,21 @@ def _check_words(name: str, text: str, most: int) -> None:
 def in_words(steps: int | None, resolution: str, unit: str) -> str:
     """A figure in its unit, ``—`` for none."""
     return "—" if steps is None else f"{steps * Decimal(resolution)} {unit}"
+
+
+def _clock(now: Now) -> dict[str, Any]:
+    return {"source": now.clock.source.value, "lo_ms": now.clock.lo_ms, "hi_ms": now.clock.hi_ms}
+
+
+def _reading(condition: Condition) -> dict[str, Any]:
+    measured = condition.measured
+    return {
+        "interlock": measured.interlock.interlock,
+        "steps": measured.steps,
+        "quality": measured.quality.value,
+        "age_ms": measured.age_ms,
+        "reason": None if condition.reason is None else condition.reason.value,
+    }
 
 
 def _permit_status(state: State, permit: Permit) -> dict[str, Any]:

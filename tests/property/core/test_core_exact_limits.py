@@ -1,5 +1,5 @@
-"""No float between a rule pack and a verdict: whatever a pack's figures and a channel's resolution are, everything that
-is made of them on the way is an integer, a decimal, a fraction or a text, and the verdict is that of exact arithmetic."""
+"""No float between a rule pack and a verdict: whatever the figures of a pack and the resolution of a channel, all
+that is made of them is an integer, a decimal, a fraction or a text, and the verdict is that of exact arithmetic."""
 
 import ast
 from collections.abc import Iterator, Mapping

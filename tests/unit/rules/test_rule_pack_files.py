@@ -114,8 +114,8 @@ def test_a_floor_that_itself_must_not_pass_is_not_passed_by_an_inclusive_rule(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('quantity = "oxygen"', 'quantity = "oxygen"\nwhere_fitted = true', "for permit type 70"),
-        ('permit_types = ["70"]', 'permit_types = ["30"]', "for permit type 70"),
+        ('quantity = "oxygen"', 'quantity = "oxygen"\nwhere_fitted = true', "for permit types 70"),
+        ('permit_types = ["70"]', 'permit_types = ["30"]', "for permit types 70"),
         ('from = "2022-10-01"\npermit_types = ["70"]', 'from = "2023-10-01"\npermit_types = ["70"]', "2022-10-01"),
         (
             'from = "2022-10-01"\npermit_types = ["70"]',

@@ -1,0 +1,202 @@
+"""An explanation in words for an inspector: per condition the clause, the limit, the instrument, the reading."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge.app.explanation import ExplainedArea, ExplainedCondition
+from edge.app.rules_words import MARK_WORDS, exact, limit_text
+from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
+from edge.core.facts import Permit
+from edge.core.interlocks import measured_by, rule_name
+from edge.core.rules import PermitType, Rule, RulePack
+
+_HOUR_MS = 3_600_000
+
+_TEXT: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "head": "permit {permit}, type {type}",
+        "window": "  window {start} until {end}",
+        "area": "area {area}: rule packs {packs}",
+        "kept": " (work runs, and keeps those it began under)",
+        "nobody": "  no pack that holds here now knows this type: nobody enters on this permit",
+        "type": "  {name}: {clause} [{mark}]",
+        "longest": "  holds {hours} h at most: ends {end}",
+        "no_longest": "  the standard sets no longest time: ends {end}",
+        "approver": "  approved by {approver}",
+        "condition": "  {words}",
+        "source": "    {clause} [{mark}: {how}], rule {rule}, in force since {since}{until}",
+        "until": " until {until}",
+        "limit": "    limit {limit}; here {here}, by {channel} ({model}), steps of {resolution}",
+        "basis": "    basis: {gas}, {figures}; exactly {exact} {unit}; {clause} [{mark}]",
+        "lel": "explosive limits {figures} %vol",
+        "mass": "{limit} {figure} mg/m3, {mass} g/mol, {volume} L/mol",
+        "decides": "    decides on this channel",
+        "stricter": "    stricter here: {rules}",
+        "now": "    now {figure}, {quality}, {age} old: {verdict}",
+        "no_reading": "    now: no reading, {why}",
+        "passes": "passes",
+        "missing": "  NOT MEASURED, so nobody enters: {what}: {words}; {clause} [{mark}], rule {rule}",
+        "unfitted": "  not measured here, so it asks nothing: {what}: {words}; {clause} [{mark}], rule {rule}",
+        "unjudged": "  not judged here, kept by people: {words}; {clause} [{mark}]",
+        "later": "  {pack} holds from {since}",
+        "elsewhere": "area {area} is not one of this gateway",
+        "no_daemon": "the gateway does not answer",
+        "not_watched": "the gateway does not watch this permit",
+        "time": "at {lo} to {hi}, by {source}",
+        "own_clock": "this machine's clock",
+        "guessed": "whether this work began under earlier versions is not known while the gateway does not run",
+    },
+    "zh": {
+        "head": "作业票 {permit}，类型 {type}",
+        "window": "  时段 {start} 至 {end}",
+        "area": "区域 {area}：规则包 {packs}",
+        "kept": "（作业中，沿用开始时的版本）",
+        "nobody": "  本区域现行规则包不含该类型：凭此票不得进入",
+        "type": "  {name}：{clause} [{mark}]",
+        "longest": "  最长有效期 {hours} h：至 {end} 止",
+        "no_longest": "  标准未设定最长有效期：至 {end} 止",
+        "approver": "  审批：{approver}",
+        "condition": "  {words}",
+        "source": "    {clause} [{mark}：{how}]，规则 {rule}，自 {since} 起施行{until}",
+        "until": "，至 {until} 止",
+        "limit": "    限值 {limit}；本处 {here}，由 {channel}（{model}）测量，分辨力 {resolution}",
+        "basis": "    依据：{gas}，{figures}；精确值 {exact} {unit}；{clause} [{mark}]",
+        "lel": "爆炸下限 {figures} %vol",
+        "mass": "{limit} {figure} mg/m3，{mass} g/mol，{volume} L/mol",
+        "decides": "    该通道以此为准",
+        "stricter": "    本处更严：{rules}",
+        "now": "    当前 {figure}，{quality}，距今 {age}：{verdict}",
+        "no_reading": "    当前：无读数，{why}",
+        "passes": "合格",
+        "missing": "  未测量，故不得进入：{what}：{words}；{clause} [{mark}]，规则 {rule}",
+        "unfitted": "  本处未测量，不作要求：{what}：{words}；{clause} [{mark}]，规则 {rule}",
+        "unjudged": "  本机不判定、由人保证：{words}；{clause} [{mark}]",
+        "later": "  {pack} 自 {since} 起施行",
+        "elsewhere": "区域 {area} 不属于本网关",
+        "no_daemon": "网关未应答",
+        "not_watched": "网关未监视此作业票",
+        "time": "时间 {lo} 至 {hi}，来源 {source}",
+        "own_clock": "本机时钟",
+        "guessed": "网关未运行，无法得知该作业是否在较早版本下开始",
+    },
+}
+
+
+def head_lines(permit: Permit, code: str, language: Language) -> list[str]:
+    """The permit itself."""
+    text = _TEXT[language]
+    window = text["window"].format(start=instant(permit.not_before_ms), end=instant(permit.not_after_ms))
+    return [text["head"].format(permit=permit.permit, type=code), window]
+
+
+def time_line(clock: Mapping[str, Any], language: Language) -> str:
+    """When this is true. ``source`` None: the gateway did not say, it is this machine's clock."""
+    text = _TEXT[language]
+    source = text["own_clock"] if clock["source"] is None else clock["source"]
+    return text["time"].format(lo=instant(clock["lo_ms"]), hi=instant(clock["hi_ms"]), source=source)
+
+
+def note(name: str, language: Language, **fields: str) -> str:
+    """One of the sentences around the areas."""
+    return _TEXT[language][name].format(**fields)
+
+
+def area_lines(
+    each: ExplainedArea, models: Mapping[str, str], running: tuple[bool, bool], language: Language
+) -> list[str]:
+    """One area; ``models`` gives the instrument of each device, ``running``: the daemon answers, the work runs."""
+    text = _TEXT[language]
+    answers, begun = running
+    packs = ", ".join(pack.name for pack in each.packs) or NOTHING
+    lines = [text["area"].format(area=each.area, packs=packs) + (text["kept"] if begun else "")]
+    lines += [text["nobody"]] if each.permit_type is None else _type_lines(each, each.permit_type, language)
+    for condition in each.conditions:
+        lines += _condition_lines(condition, models, answers, language)
+    lines += [_unmeasured("missing", pair, language) for pair in each.missing]
+    lines += [_unmeasured("unfitted", pair, language) for pair in each.unfitted]
+    for _, demand in each.unjudged:
+        fields = {"clause": demand.clause, "mark": demand.mark}
+        lines.append(text["unjudged"].format(words=_words(demand, language), **fields))
+    begins = ((edition.name, instant(edition.validity.since_ms)) for edition in each.later)
+    return [*lines, *(text["later"].format(pack=name, since=since) for name, since in begins)]
+
+
+def _type_lines(each: ExplainedArea, known: PermitType, language: Language) -> list[str]:
+    text = _TEXT[language]
+    name = f"{known.code} {known.name_zh if language == 'zh' else known.name_en}"
+    key = "no_longest" if known.validity_ms is None else "longest"
+    hours = (known.validity_ms or 0) // _HOUR_MS
+    return [
+        text["type"].format(name=name, clause=known.clause, mark=known.mark),
+        text[key].format(hours=hours, end=instant(each.ends_ms)),
+        text["approver"].format(approver=known.approver_zh if language == "zh" else known.approver_en),
+    ]
+
+
+def _condition_lines(
+    each: ExplainedCondition, models: Mapping[str, str], answers: bool, language: Language
+) -> list[str]:
+    text, interlock, rule = _TEXT[language], each.interlock, each.rule
+    here = limits(interlock.lowest_good, interlock.highest_good, interlock.resolution, interlock.unit)
+    limit = text["limit"].format(
+        limit=limit_text(rule),
+        here=here,
+        channel=f"{interlock.device}.{interlock.channel}",
+        model=models.get(interlock.device, NOTHING),
+        resolution=f"{interlock.resolution} {interlock.unit}",
+    )
+    lines = [text["condition"].format(words=_words(rule, language)), _source(each, language), limit]
+    lines += _basis(each, language)
+    lines.append(text["stricter"].format(rules=", ".join(each.stricter)) if each.stricter else text["decides"])
+    return [*lines, _reading_line(each, answers, language)]
+
+
+def _source(each: ExplainedCondition, language: Language) -> str:
+    text, rule = _TEXT[language], each.rule
+    return text["source"].format(
+        clause=rule.clause,
+        mark=rule.mark,
+        how=MARK_WORDS[rule.mark][0 if language == "zh" else 1],
+        rule=each.interlock.rule,
+        since=rule.since,
+        until="" if rule.until is None else text["until"].format(until=rule.until),
+    )
+
+
+def _basis(each: ExplainedCondition, language: Language) -> list[str]:
+    """How the limit came into the channel's unit, if it did; and which of the gas's own limits it is."""
+    text, gas, rule = _TEXT[language], each.gas, each.rule
+    if gas is None or (rule.limit is not None and rule.unit == each.interlock.unit):
+        return []
+    own = gas.occupational() if rule.limit is None else None
+    if own is None:
+        figures = text["lel"].format(figures=", ".join(map(str, gas.lel_vol)))
+    else:
+        volume = f"{each.pack.molar_volume} [{each.pack.molar_volume_mark}]"
+        figures = text["mass"].format(limit=own[0], figure=own[1], mass=gas.molar_mass, volume=volume)
+    name = gas.name_zh if language == "zh" else gas.name_en
+    fields = {"gas": name, "figures": figures, "clause": gas.clause, "mark": gas.mark}
+    return [text["basis"].format(exact=exact(each.here), unit=each.interlock.unit, **fields)]
+
+
+def _reading_line(each: ExplainedCondition, answers: bool, language: Language) -> str:
+    text, reading, interlock = _TEXT[language], each.reading, each.interlock
+    if reading is None:
+        return text["no_reading"].format(why=text["not_watched" if answers else "no_daemon"])
+    code = reading["reason"]
+    return text["now"].format(
+        figure=figure(reading["steps"], interlock.resolution, interlock.unit),
+        quality=reading["quality"],
+        age=seconds(reading["age_ms"]),
+        verdict=text["passes"] if code is None else f"{code}, {reason_words(code, language)}",
+    )
+
+
+def _unmeasured(key: str, pair: tuple[RulePack, Rule], language: Language) -> str:
+    pack, rule = pair
+    fields = {"clause": rule.clause, "mark": rule.mark, "rule": rule_name(pack, rule)}
+    return _TEXT[language][key].format(what=measured_by(rule), words=_words(rule, language), **fields)
+
+
+def _words(each: Any, language: Language) -> str:
+    return str(each.words_zh if language == "zh" else each.words_en)

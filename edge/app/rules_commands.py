@@ -1,0 +1,184 @@
+"""``permitgate rules list|show|diff|check``: what the packs at hand say, and whether a file could be one of them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge import rules
+from edge.app.answers import USAGE, answer, write_json
+from edge.app.rules_words import (
+    counts,
+    counts_text,
+    days,
+    gas_line,
+    pack_json,
+    rule_lines,
+    type_lines,
+    unjudged_lines,
+)
+from edge.app.wording import printable
+from edge.config_table import SIZE_BYTES_MAX
+from edge.core.rules import RulePack, terms
+from edge.ports.errors import ConfigurationError
+from edge.rules.pack_file import read_pack
+
+_CHINA_MS = 8 * 3_600_000
+
+
+def list_packs(json_to: str | None) -> None:
+    """Every version at hand, when it holds, and how its rules were read."""
+    packs = [version for name in rules.names() for version in rules.versions(name)]
+    found = [_summary(pack, packs) for pack in packs]
+    total = counts(rule.mark for pack in packs for rule in pack.rules)
+
+    def say() -> None:
+        for each in found:
+            click.echo(f"{each['name']}: {each['zh']} / {each['en']}")
+            click.echo(f"  {each['from']} – {each['until'] or ''}".rstrip())
+            click.echo(f"  规则 / rules {each['rules']}: {counts_text(each['marks'])}")
+            click.echo(f"  作业类型 / permit types {each['permit_types']}")
+            click.echo(f"  本机不判定、由人保证 / not judged here, kept by people {each['not_judged']}")
+        click.echo(f"合计规则 / rules in all {sum(total.values())}: {counts_text(total)}")
+
+    answer({"ok": True, "packs": found, "rules": sum(total.values()), "marks": total}, json_to, say)
+
+
+def _summary(pack: RulePack, packs: list[RulePack]) -> dict[str, Any]:
+    held = terms(packs)[pack.name]
+    return {
+        "name": pack.name,
+        "pack": pack.pack,
+        "version": pack.version,
+        "zh": pack.title_zh,
+        "en": pack.title_en,
+        "from": str(pack.since),
+        "until": None if held.until_ms is None else _day(held.until_ms),
+        "rules": len(pack.rules),
+        "marks": counts(rule.mark for rule in pack.rules),
+        "permit_types": len(pack.permit_types),
+        "not_judged": len(pack.unjudged),
+    }
+
+
+def _day(midnight_ms: int) -> str:
+    return f"{datetime.fromtimestamp((midnight_ms + _CHINA_MS) // 1000, UTC):%Y-%m-%d}"
+
+
+def show(name: str, version: int | None, json_to: str | None) -> None:
+    """One version whole."""
+    pack = _at_hand(name, version)
+
+    def say() -> None:
+        for line in pack_lines(pack):
+            click.echo(printable(line))
+
+    answer({"ok": True, **pack_json(pack)}, json_to, say)
+
+
+def pack_lines(pack: RulePack) -> list[str]:
+    """A version in words."""
+    lines = [f"{pack.name}: {pack.title_zh} / {pack.title_en}", f"  {days(pack.since, pack.until)}"]
+    lines.append(f"  Vm {pack.molar_volume} L/mol [{pack.molar_volume_mark}]")
+    lines.append(f"规则 / rules {len(pack.rules)}: {counts_text(counts(rule.mark for rule in pack.rules))}")
+    for rule in pack.rules:
+        lines += rule_lines(rule)
+    lines.append("作业类型 / permit types")
+    for each in pack.permit_types.values():
+        lines += type_lines(each)
+    lines.append("本机不判定、由人保证 / not judged here, kept by people")
+    for demand in pack.unjudged:
+        lines += unjudged_lines(demand)
+    lines.append("气体 / gases")
+    return [*lines, *map(gas_line, pack.gases.values())]
+
+
+def _at_hand(name: str, version: int | None) -> RulePack:
+    if name not in rules.names():
+        raise click.UsageError(f"there is no pack {name!r} at hand; one of: {', '.join(rules.names())}")
+    versions = rules.versions(name)
+    found = [each for each in versions if version in (None, each.version)]
+    if not found:
+        held = ", ".join(str(each.version) for each in versions)
+        raise click.UsageError(f"there is no version {version} of {name} at hand; one of: {held}")
+    return found[-1]
+
+
+def diff(name: str, old: str, new: str, json_to: str | None) -> None:
+    """What differs between two versions, each a number at hand or a file."""
+    first, second = _named(name, old), _named(name, new)
+    changes = differences(pack_json(first), pack_json(second))
+
+    def say() -> None:
+        click.echo(f"{first.name} -> {second.name}: {len(changes)} 处不同 / differences")
+        for each in changes:
+            click.echo(printable(f"  {each['place']}: {each['old']} -> {each['new']}"))
+
+    answer({"ok": True, "old": first.name, "new": second.name, "changes": changes}, json_to, say)
+
+
+def _named(name: str, which: str) -> RulePack:
+    if which.isascii() and which.isdigit():
+        return _at_hand(name, int(which))
+    pack, _ = read_pack(_bytes_of(Path(which)), which)
+    if pack.pack != name:
+        raise click.UsageError(f"{which} is of pack {pack.pack!r}, not {name!r}")
+    return pack
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each place at which two versions differ, with what stands there; None: it is not there."""
+    found = []
+    held, given = dict(_flat(old)), dict(_flat(new))
+    for place in dict.fromkeys([*held, *given]):
+        if held.get(place) != given.get(place):
+            found.append({"place": place, "old": held.get(place), "new": given.get(place)})
+    return found
+
+
+def _flat(pack: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in pack.items():
+        if not isinstance(value, list):
+            found.append((key, value))
+            continue
+        for each in value:
+            name = f"{key}[{each.get('id') or each.get('code')}]"
+            found += [(f"{name}.{inner}", figure) for inner, figure in each.items()]
+    return found
+
+
+def check(path: Path, json_to: str | None) -> None:
+    """Exit 0: the file could stand beside the versions at hand; 2: every finding as ``file:line: key: what``."""
+    try:
+        pack = _checked(path)
+    except ConfigurationError as error:
+        write_json({"ok": False, "problems": error.problems}, json_to)
+        for problem in error.problems if json_to != "-" else ():
+            click.echo(problem, err=True)
+        raise SystemExit(USAGE) from None
+    marks = counts(rule.mark for rule in pack.rules)
+    result = {"ok": True, "name": pack.name, "from": str(pack.since), "rules": len(pack.rules), "marks": marks}
+
+    def say() -> None:
+        words = f"{pack.name}, {days(pack.since, pack.until)}, 规则 / rules {len(pack.rules)}: {counts_text(marks)}"
+        click.echo(printable(f"{path}: 可用 / usable: {words}"))
+
+    answer(result, json_to, say)
+
+
+def _checked(path: Path) -> RulePack:
+    """The pack of a file, judged alone and beside the versions at hand, unless it is one of them."""
+    data = _bytes_of(path)
+    pack, _ = read_pack(data, str(path))
+    held = rules.versions(pack.pack) if pack.pack in rules.names() else ()
+    if pack not in held:
+        rules.admit(held, data, str(path))
+    return pack
+
+
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(SIZE_BYTES_MAX + 1)
