@@ -67,7 +67,7 @@ def explain_area(
         for rule in pack.rules
         if code in rule.permit_types and rule.validity.may_hold(ground.clock) and (plan.ex or not rule.where_ex)
     ]
-    demands = plan.demanded(code, ground.clock, ground.kept)
+    demands = plan.demanded(code, speaking, ground.clock)
     missing = {rule for _, rule in demands.missing}
     known = permit_type_of(code, speaking)
     return ExplainedArea(

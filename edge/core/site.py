@@ -53,7 +53,7 @@ class AreaPlan:
 
         A kept version that is not at hand any more cannot speak: the pack then holds as of today.
         """
-        held = self._held(kept)
+        held = self._held(kept) if kept else {}
         return tuple(
             each
             for each in self.editions
@@ -81,12 +81,10 @@ class AreaPlan:
                 held.setdefault(each.pack, set()).add(each.name)
         return held
 
-    def demanded(self, permit_type: str, clock: ClockInterval, kept: tuple[str, ...] = ()) -> Demands:
-        """What is demanded of a permit type now, for work that ``kept`` these versions."""
+    def demanded(self, permit_type: str, speaking: Iterable[Edition], clock: ClockInterval) -> Demands:
+        """What these versions demand of a permit type now."""
         demands = self.demands.get(permit_type)
-        if demands is None:
-            return NO_DEMANDS
-        return demands.in_force({each.name for each in self.speaking(clock, kept)}, clock)
+        return NO_DEMANDS if demands is None else demands.in_force({each.name for each in speaking}, clock)
 
 
 def permit_type_of(code: str, speaking: Iterable[Edition]) -> PermitType | None:

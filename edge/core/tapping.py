@@ -110,19 +110,20 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
 def _packs(state: State, plan: AreaPlan, permits: tuple[Permit, ...], clock: ClockInterval) -> tuple[str, ...]:
     """The versions that this decision rests on: those of today, and those that work here began under."""
     speaking = {each.name for each in plan.speaking(clock)}
-    for permit in permits:
-        speaking |= {each.name for each in plan.speaking(clock, state.kept_packs(permit.permit))}
+    for kept in filter(None, (state.kept_packs(permit.permit) for permit in permits)):
+        speaking |= {each.name for each in plan.speaking(clock, kept)}
     return tuple(each.name for each in plan.editions if each.name in speaking)
 
 
 def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bool) -> PermitSlice:
     """One permit with the state that bears on it in that area."""
     plan, durable = state.site.areas[area], state.durable
-    clock, kept = turn.now.clock, state.kept_packs(permit.permit)
-    demands = plan.demanded(permit.permit_type, clock, kept) if area in permit.areas else NO_DEMANDS
+    clock = turn.now.clock
+    speaking = plan.speaking(clock, state.kept_packs(permit.permit))
+    demands = plan.demanded(permit.permit_type, speaking, clock) if area in permit.areas else NO_DEMANDS
     return PermitSlice(
         permit=permit,
-        permit_type=permit_type_of(permit.permit_type, plan.speaking(clock, kept)),
+        permit_type=permit_type_of(permit.permit_type, speaking),
         frozen=frozen or durable.freezes.holds(f"permit:{permit.permit}"),
         tripped=permit.permit in durable.trips,
         begun=permit.permit in durable.running,

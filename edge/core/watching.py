@@ -74,8 +74,8 @@ def _demanding(state: State, work: Work) -> Iterator[tuple[AreaPlan, Demands]]:
 def interlocks_of(turn: Turn, work: Work) -> tuple[Interlock, ...]:
     """Every interlock that binds a permit in the areas of this site now."""
     kept = turn.state.kept_packs(work.permit)
-    plans = (plan for plan, _ in _demanding(turn.state, work))
-    demanded = (plan.demanded(work.permit_type, turn.now.clock, kept) for plan in plans)
+    clock, plans = turn.now.clock, (plan for plan, _ in _demanding(turn.state, work))
+    demanded = (plan.demanded(work.permit_type, plan.speaking(clock, kept), clock) for plan in plans)
     return tuple(interlock for demands in demanded for interlock in demands.interlocks)
 
 

@@ -141,11 +141,13 @@ def test_a_new_version_that_demands_nothing_of_a_type_lifts_nothing_from_work_th
     silent = replace(NEW, rules=())
     plan = plan_area("north", True, (OLD, silent), (GAS,), TIMING)
     after = ClockInterval(MIDNIGHT_MS, MIDNIGHT_MS, ClockSource.HQ)  # type: ignore[arg-type]
-    assert plan.demanded("03", after).interlocks == ()
-    assert {each.rule for each in plan.demanded("03", after, ("gb30871/2",)).interlocks} == {
-        "gb30871/2/combustible-lel-from-4"
-    }
-    assert plan.demanded("03", after, ("gb30871/3",)).interlocks == ()
+
+    def demanded(*kept: str) -> list[str]:
+        return [each.rule for each in plan.demanded("03", plan.speaking(after, kept), after).interlocks]
+
+    assert demanded() == []
+    assert demanded("gb30871/2") == ["gb30871/2/combustible-lel-from-4"]
+    assert demanded("gb30871/3") == []
 
 
 @pytest.mark.parametrize(
