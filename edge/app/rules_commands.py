@@ -26,6 +26,7 @@ from edge.ports.errors import ConfigurationError
 from edge.rules.pack_file import read_pack
 
 _CHINA_MS = 8 * 3_600_000
+_EFFECT_WORDS = {"stricter": "更严 / stricter", "laxer": "更宽 / laxer"}
 
 
 def list_packs(json_to: str | None) -> None:
@@ -110,11 +111,15 @@ def diff(name: str, old: str, new: str, json_to: str | None) -> None:
     """What differs between two versions, each a number at hand or a file."""
     first, second = _named(name, old), _named(name, new)
     changes = differences(pack_json(first), pack_json(second))
+    effects = limit_effects(first, second)
+    for each in changes:
+        each["effect"] = effects.get(each["place"])
 
     def say() -> None:
         click.echo(f"{first.name} -> {second.name}: {len(changes)} 处不同 / differences")
         for each in changes:
-            click.echo(printable(f"  {each['place']}: {each['old']} -> {each['new']}"))
+            effect = f" ({_EFFECT_WORDS[each['effect']]})" if each["effect"] else ""
+            click.echo(printable(f"  {each['place']}: {each['old']} -> {each['new']}{effect}"))
 
     answer({"ok": True, "old": first.name, "new": second.name, "changes": changes}, json_to, say)
 
@@ -126,6 +131,22 @@ def _named(name: str, which: str) -> RulePack:
     if pack.pack != name:
         raise click.UsageError(f"{which} is of pack {pack.pack!r}, not {name!r}")
     return pack
+
+
+def limit_effects(old: RulePack, new: RulePack) -> dict[str, str]:
+    """Of each limit that both versions state in one unit and at one end: whether the new one is stricter or laxer."""
+    found = {}
+    held = {rule.rule: rule for rule in old.rules}
+    for rule in new.rules:
+        before = held.get(rule.rule)
+        if before is None or None in (before.limit, rule.limit):
+            continue
+        if (before.bound, before.unit) == (rule.bound, rule.unit) and before.limit != rule.limit:
+            assert before.limit is not None
+            assert rule.limit is not None
+            lower = rule.limit < before.limit
+            found[f"rules[{rule.rule}].limit"] = "stricter" if lower is (rule.bound == "highest") else "laxer"
+    return found
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:

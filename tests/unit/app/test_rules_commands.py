@@ -98,7 +98,22 @@ def test_a_difference_is_shown_with_what_stood_there_and_what_stands_there(tmp_p
         "rules[wind-height].limit": ("8.0", "7.5"),
         "permit_types[03].validity_ms": (72 * HOUR_MS, 48 * HOUR_MS),
     }
-    assert "rules[wind-height].limit: 8.0 -> 7.5" in run("diff", "gb30871", "2", str(path)).output
+    assert "rules[wind-height].limit: 8.0 -> 7.5 (更严 / stricter)" in run("diff", "gb30871", "2", str(path)).output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "effect"),
+    [
+        ('limit = "8.0"', 'limit = "8.1"', "laxer"),
+        ('limit = "8.0"', 'limit = "7.9"', "stricter"),
+        ('limit = "19.5"', 'limit = "19.6"', "stricter"),
+        ('limit = "21"', 'limit = "22"', "laxer"),
+        ('limit = "8.0"', 'limit = "8"', None),
+    ],
+)
+def test_a_changed_limit_is_called_stricter_or_laxer(tmp_path: Path, old: str, new: str, effect: str | None) -> None:
+    changes = found("diff", "gb30871", "2", str(write(tmp_path, (old, new))))["changes"]
+    assert {each["effect"] for each in changes if each["place"].endswith(".limit")} == {effect}
 
 
 def test_what_only_one_version_has_stands_against_nothing() -> None:

@@ -12,7 +12,7 @@ from sites import GAS, OXYGEN, PACK, TIMING, WIND, Bench, build_site, decided, f
 from edge.core.interlocks import bind, judge, measure, remember_block
 from edge.core.readings import BlockRead, Quality
 from edge.core.reasons import Reason
-from edge.core.rules import RulePackError, good_steps
+from edge.core.rules import Channel, RulePackError, good_steps
 
 
 def _gas(name):
@@ -141,6 +141,20 @@ def test_a_channel_set_to_an_unknown_gas_cannot_be_bound(gas):
 def test_a_unit_without_a_conversion_cannot_be_bound():
     with pytest.raises(RulePackError, match="no conversion from m/s to km/h"):
         bind((PACK,), "21", (replace(WIND, unit="km/h"),), TIMING)
+
+
+@pytest.mark.parametrize(
+    ("gas", "said"),
+    [("phlogiston", "is not in the rule pack"), (None, "is not in the rule pack"), ("methane", "no limit of methane")],
+)
+def test_a_toxic_detector_without_a_gas_that_has_a_limit_cannot_be_bound(gas, said):
+    with pytest.raises(RulePackError, match=said):
+        bind((PACK,), "70", (Channel("t1", "gas", "toxic", "ppm", "0.1", gas),), TIMING)
+
+
+def test_a_combustible_detector_of_a_gas_without_an_explosive_limit_cannot_be_bound():
+    with pytest.raises(RulePackError, match="no lower explosive limit of chlorine"):
+        bind((PACK,), "02", (_gas("chlorine"),), TIMING)
 
 
 def test_a_quantity_that_nothing_measures_is_missing_except_where_only_the_fitted_count():
