@@ -36,6 +36,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "certificate": "certificate {id}: {trade}, {status}, until {end}{revoked}",
         "revoked": ", REVOKED",
         "permit": "permit {id}, type {type}, version {version}, status {status}, from {start} until {end}{marks}",
+        "longest": ", its type ends it at {longest}",
         "granted_by": ", GRANTS",
         "running": ", running",
         "frozen": ", FROZEN",
@@ -78,6 +79,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "certificate": "证书 {id}：{trade}，{status}，有效至 {end}{revoked}",
         "revoked": "，已撤销",
         "permit": "作业票 {id}，类型 {type}，版本 {version}，状态 {status}，{start} 至 {end}{marks}",
+        "longest": "，按其类型至 {longest} 止",
         "granted_by": "，据此准许",
         "running": "，作业中",
         "frozen": "，已冻结",
@@ -181,6 +183,7 @@ def _if(revoked: bool, text: Mapping[str, str]) -> str:
 def _permit_lines(question: Question, each: PermitSlice, decision: Decision, language: Language) -> list[str]:
     text, permit = _TEXT[language], each.permit
     marks = {
+        "longest": each.ends_ms < permit.not_after_ms,
         "granted_by": decision.permit == permit.permit,
         "running": each.begun,
         "frozen": each.frozen,
@@ -194,7 +197,7 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
         status=permit.status,
         start=instant(permit.not_before_ms),
         end=instant(permit.not_after_ms),
-        marks="".join(text[name] for name, marked in marks.items() if marked),
+        marks="".join(text[name] for name, marked in marks.items() if marked).format(longest=instant(each.ends_ms)),
     )
     guardian, harness = (
         text["never"] if age_ms is None else text["ago"].format(age=seconds(age_ms))

@@ -6,7 +6,6 @@ from fractions import Fraction
 from typing import Any
 
 from edge.core.clock import ClockInterval
-from edge.core.decision import PermitSlice
 from edge.core.facts import Permit
 from edge.core.gases import Gas
 from edge.core.interlocks import rule_name
@@ -69,12 +68,12 @@ def explain_area(
     ]
     demands = plan.demanded(code, speaking, ground.clock)
     missing = {rule for _, rule in demands.missing}
-    known = permit_type_of(code, speaking)
+    known, ends_ms = permit_type_of(code, speaking), permit.not_after_ms
     return ExplainedArea(
         area=plan.area,
         packs=tuple(held),
         permit_type=known,
-        ends_ms=_slice(permit, known).ends_ms,
+        ends_ms=ends_ms if known is None else known.end_ms(permit.not_before_ms, ends_ms),
         conditions=_conditions(demands.interlocks, rules, channels, ground),
         missing=tuple(each for each in rules if rule_name(*each) in missing),
         unfitted=tuple(each for each in rules if _unfitted(each[1], channels)),
@@ -128,8 +127,3 @@ def _unfitted(rule: Rule, channels: tuple[Channel, ...]) -> bool:
 
 def _begins(edition: Edition, clock: ClockInterval) -> bool:
     return not edition.validity.over(clock.lo_ms)
-
-
-def _slice(permit: Permit, known: PermitType | None) -> PermitSlice:
-    """The permit with nothing about it but its type: what ends it is asked of the same code as at the door."""
-    return PermitSlice(permit, known, False, False, False, None, None, (), ())

@@ -140,7 +140,7 @@ def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
     """A permit with its window, its state at HQ and its people."""
     text = _TEXT[language]
     status = _STATUSES.get(permit["hq_status"], _OVER)[language == "zh"]
-    window = {"start": instant(permit["not_before_ms"]), "end": instant(permit["not_after_ms"]), "status": status}
+    window = {"start": instant(permit["not_before_ms"]), "end": instant(permit["ends_ms"]), "status": status}
     people = {name: ", ".join(permit[name]) for name in ("workers", "guardians")}
     return [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people)]
 

@@ -24,7 +24,6 @@ STATUS_WORKING = 2
 STATUS_SUSPENDED = 6
 IN_FORCE = frozenset({STATUS_ISSUED, STATUS_WORKING})
 _ENDED = frozenset({3, 4, 5})
-_SECOND_MS = 1_000
 
 
 class Outcome(Enum):
@@ -67,13 +66,9 @@ class PermitSlice:
 
     @property
     def ends_ms(self) -> int:
-        """When the permit ends, exclusive: at its own end, or once it has held as long as its type allows.
-
-        The second at which that time is full is the last one, as with a permit's own end.
-        """
-        longest_ms = None if self.permit_type is None else self.permit_type.validity_ms
-        own_ms = self.permit.not_after_ms
-        return own_ms if longest_ms is None else min(own_ms, self.permit.not_before_ms + longest_ms + _SECOND_MS)
+        """When the permit ends, exclusive, by its own end or by its type, if that is known here."""
+        begins_ms, ends_ms = self.permit.not_before_ms, self.permit.not_after_ms
+        return ends_ms if self.permit_type is None else self.permit_type.end_ms(begins_ms, ends_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from edge.core.codec import LATER
 from edge.core.gases import GAS_UNITS, Gas, limit_in
 from edge.core.reasons import Reason
 
+_SECOND_MS = 1_000
 _CHINA = timezone(timedelta(hours=8))
 
 
@@ -43,6 +44,13 @@ class PermitType:
     validity_ms: int | None = field(default=None, metadata=LATER)
     approver_zh: str = field(default="", metadata=LATER)
     approver_en: str = field(default="", metadata=LATER)
+
+    def end_ms(self, begins_ms: int, ends_ms: int) -> int:
+        """When a permit of this type ends, exclusive: at its own end, or once it has held as long as its type allows.
+
+        The second at which that time is full is the last one, as with a permit's own end.
+        """
+        return ends_ms if self.validity_ms is None else min(ends_ms, begins_ms + self.validity_ms + _SECOND_MS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from edge.core.instruments import Check, ages, overdue
 from edge.core.interlocks import Condition
 from edge.core.messages import Answer, Input, InstrumentChecked, Operator, OperatorAction
 from edge.core.reasons import WORDS, Reason
+from edge.core.site import permit_type_of
 from edge.core.state import State
 from edge.core.tapping import ready
 from edge.core.turn import Turn
@@ -114,7 +115,7 @@ class Requests:
                 door: {"phase": "fault" if each.fault else each.phase.value, "fault": each.fault}
                 for door, each in state.doors.items()
             },
-            "permits": [_permit_status(state, permit) for permit in state.permits.values()],
+            "permits": [_permit_status(state, permit, now) for permit in state.permits.values()],
             "freezes": [
                 {"freeze": each.freeze, "scope": each.scope, "by": each.by, "why": each.why}
                 for each in durable.freezes.standing()
@@ -137,12 +138,13 @@ class Requests:
             gathered = {worker: _facts(state, reader, permit, worker) for worker in permit.workers}
         finally:
             reader.close()
-        decisions = ready(state, permit, gathered, Turn(state, self._now(state)))
+        turn = Turn(state, self._now(state))
+        decisions = ready(state, permit, gathered, turn)
         workers = [_worker_answer(worker, area, decision) for (worker, area), decision in decisions.items()]
         return {
             "ok": any(decision.outcome is Outcome.GRANTED for decision in decisions.values()),
             "permit": permit_id,
-            "status": _permit_status(state, permit),
+            "status": _permit_status(state, permit, turn.now),
             "workers": workers,
         }
 
@@ -282,7 +284,15 @@ def _reading(condition: Condition) -> dict[str, Any]:
     }
 
 
-def _permit_status(state: State, permit: Permit) -> dict[str, Any]:
+def _ends_ms(state: State, permit: Permit, now: Now) -> int:
+    """When a permit ends by its own end or by what the packs of its areas here say of its type."""
+    kept, plans = state.kept_packs(permit.permit), (state.site.areas.get(area) for area in permit.areas)
+    types = [permit_type_of(permit.permit_type, plan.speaking(now.clock, kept)) for plan in plans if plan is not None]
+    ends = [each.end_ms(permit.not_before_ms, permit.not_after_ms) for each in types if each is not None]
+    return min(ends, default=permit.not_after_ms)
+
+
+def _permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
     durable = state.durable
     trip = durable.trips.get(permit.permit)
     return {
@@ -293,6 +303,7 @@ def _permit_status(state: State, permit: Permit) -> dict[str, Any]:
         "guardians": list(permit.guardians),
         "not_before_ms": permit.not_before_ms,
         "not_after_ms": permit.not_after_ms,
+        "ends_ms": _ends_ms(state, permit, now),
         "hq_status": permit.status,
         "running": permit.permit in durable.running,
         "frozen": [each.freeze for each in durable.freezes.of(f"permit:{permit.permit}")],

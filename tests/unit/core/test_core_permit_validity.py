@@ -1,17 +1,25 @@
 """A permit holds no longer than its type allows: to the second, for every type of every pack, and in doubt not."""
 
+from pathlib import Path
+
 import orjson
 import pytest
 from sites import EPOCH_MS, GAS, HOUR_MS, TIMING, Bench, build_site, decided, facts, permit, ready_bench, token
 
 from edge import rules
+from edge.app.decision_words import decision_lines
+from edge.app.wording import LANGUAGES
 from edge.core import codec
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.decision import Question, decide
-from edge.core.facts import TokenVerdict
+from edge.core.facts import Permit, Side, Tap, TokenVerdict
+from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType, RulePack
 from edge.core.site import permit_type_of, plan_area
+from edge.core.tapping import ask
+from edge.core.turn import Turn
+from edge.runtime.requests import Requests
 
 VERSIONS = [version for name in rules.names() for version in rules.versions(name)]
 LIMITED = [(pack, each) for pack in VERSIONS for each in pack.permit_types.values() if each.validity_ms is not None]
@@ -121,3 +129,26 @@ def test_a_question_written_before_types_had_a_time_is_decided_as_it_was() -> No
     assert old.permits[0].ends_ms == EPOCH_MS + YEARS_MS
     assert decide(old).outcome is decide(question).outcome
     assert decide(old).failing == ()
+
+
+def test_people_are_told_when_the_type_ends_a_permit_and_not_when_its_own_end_does() -> None:
+    long, own = permit(not_after_ms=EPOCH_MS + YEARS_MS), permit()
+    bench = ready_bench()
+    said = {}
+    for each in (long, own):
+        bench.authority(each, size=6)
+        question = ask_of(bench, each)
+        said[each.not_after_ms] = ["\n".join(decision_lines(question, decide(question), word)) for word in LANGUAGES]
+        shown = Requests(lambda: bench.state, lambda _: bench.now(), lambda _: True, Path(), lambda *_: None)  # type: ignore[arg-type,return-value]
+        (status,) = shown.handle({"do": "status"})["permits"]
+        assert status["ends_ms"] == min(each.not_after_ms, EPOCH_MS + 8 * HOUR_MS + 1_000)
+    end = "2026-05-29 04:26:41.000Z"
+    assert f"按其类型至 {end} 止" in said[long.not_after_ms][0]
+    assert f"its type ends it at {end}" in said[long.not_after_ms][1]
+    assert not any("类型至" in text or "its type ends" in text for text in said[own.not_after_ms])
+
+
+def ask_of(bench: Bench, known: Permit) -> Question:
+    """What a tap of w1 for that permit would ask now."""
+    tap = Tap("t", "r", "d1", Side.ENTRY, "04", MonotonicMs(bench.now_ms))
+    return ask(bench.state, tap, facts(permits=[known]), Turn(bench.state, bench.now()))
