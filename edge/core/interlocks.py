@@ -343,11 +343,9 @@ class Demands:
         interlocks = tuple(each for each in self.interlocks if each.rule in held)
         return Demands(interlocks, tuple(each for each in self.missing if each[1] in held), self.terms)
 
-    def on(self, device: str, editions: Container[str]) -> tuple[Interlock, ...]:
-        """The interlocks of one device by these versions, whether they hold yet or not."""
-        return tuple(
-            each for each in self.interlocks if each.device == device and self.terms[each.rule].edition in editions
-        )
+    def on(self, device: str) -> tuple[Interlock, ...]:
+        """The interlocks of one device, whether they hold yet or not."""
+        return tuple(each for each in self.interlocks if each.device == device)
 
     def quantities(self) -> tuple[str, ...]:
         """What nothing measures, each once."""

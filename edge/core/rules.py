@@ -65,10 +65,6 @@ class Validity:
         begun = clock.hi_ms is None or clock.hi_ms >= self.since_ms
         return begun and not self.over(clock.lo_ms)
 
-    def holds_from(self, instant_ms: int) -> bool:
-        """True if it holds at that instant and ever after."""
-        return self.since_ms <= instant_ms and self.until_ms is None
-
     def over(self, instant_ms: int) -> bool:
         """True if it has ended at that instant."""
         return self.until_ms is not None and self.until_ms <= instant_ms

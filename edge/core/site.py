@@ -60,19 +60,6 @@ class AreaPlan:
             if (each.name in held[each.pack] if each.pack in held else each.validity.may_hold(clock))
         )
 
-    def lasting(self, instant_ms: int, kept: tuple[str, ...]) -> frozenset[str] | None:
-        """The names of the versions that speak from that instant on for ever; None while the clock still has a say."""
-        held = self._held(kept)
-        found = set()
-        for each in self.editions:
-            if each.pack in held:
-                found.update({each.name} & held[each.pack])
-            elif each.validity.holds_from(instant_ms):
-                found.add(each.name)
-            elif not each.validity.over(instant_ms):
-                return None
-        return frozenset(found)
-
     def _held(self, kept: tuple[str, ...]) -> dict[str, set[str]]:
         """The versions of ``kept`` that are at hand, by pack."""
         held: dict[str, set[str]] = {}

@@ -142,7 +142,7 @@ def rewatch(turn: Turn) -> None:
     timer runs anew.
     """
     state = turn.state
-    index = _watched(state, turn.now.clock.lo_ms)
+    index = _watched(state)
     for device, watches in sorted(index.items()):
         before = {each.permit for each in state.watched.get(device, ())}
         if not {each.permit for each in watches} <= before:
@@ -151,32 +151,17 @@ def rewatch(turn: Turn) -> None:
     turn.change(watched=index, clear_since=kept)
 
 
-def _watched(state: State, lo_ms: int) -> dict[str, tuple[Watch, ...]]:
-    """The running permits by device, for the index that ``block_read`` uses."""
+def _watched(state: State) -> dict[str, tuple[Watch, ...]]:
+    """The running permits by device, for the index that ``block_read`` uses.
+
+    The bounds are those of every version and every date at once: a block inside them all trips nothing on any day.
+    """
     index: dict[str, list[Watch]] = {}
     for permit_id in state.durable.running:
         work = state.work(permit_id)
-        bound = () if work is None else tuple(_demanding(state, work))
-        kept = state.kept_packs(permit_id)
-        for device in sorted({each.device for _, demands in bound for each in demands.interlocks}):
-            channels = state.site.channels.get(device, ())
-            lasting = _lasting(bound, kept, device, lo_ms)
-            bounds = None if lasting is None else bounds_of(lasting, channels)
+        bound = () if work is None else tuple(demands for _, demands in _demanding(state, work))
+        for device in sorted({each.device for demands in bound for each in demands.interlocks}):
+            interlocks = (each for demands in bound for each in demands.on(device))
+            bounds = bounds_of(interlocks, state.site.channels.get(device, ()))
             index.setdefault(device, []).append(Watch(permit_id, bounds))
     return {device: tuple(watches) for device, watches in index.items()}
-
-
-def _lasting(
-    bound: tuple[tuple[AreaPlan, Demands], ...], kept: tuple[str, ...], device: str, lo_ms: int
-) -> list[Interlock] | None:
-    """A permit's interlocks on a device, if they hold from now on for ever: else None, and the clock has a say."""
-    found: list[Interlock] = []
-    for plan, demands in bound:
-        editions = plan.lasting(lo_ms, kept)
-        if editions is None:
-            return None
-        here = demands.on(device, editions)
-        if not all(demands.terms[each.rule].validity.holds_from(lo_ms) for each in here):
-            return None
-        found += here
-    return found

@@ -157,6 +157,30 @@ def test_a_combustible_detector_of_a_gas_without_an_explosive_limit_cannot_be_bo
         bind((PACK,), "02", (_gas("chlorine"),), TIMING)
 
 
+@pytest.mark.parametrize(
+    ("figures", "limit"),
+    [
+        ({"maximum": "1", "short": "2", "average": "3"}, ("MAC", "1")),
+        ({"maximum": "3", "short": "2", "average": "1"}, ("MAC", "3")),
+        ({"maximum": None, "short": "2", "average": "1"}, ("PC-STEL", "2")),
+        ({"maximum": None, "short": None, "average": "1"}, ("PC-TWA", "1")),
+        ({"maximum": None, "short": None, "average": None}, None),
+    ],
+)
+def test_a_toxic_gas_is_judged_by_MAC_else_STEL_else_TWA_whichever_is_higher(figures, limit):
+    known = {name: figure and Decimal(figure) for name, figure in figures.items()}
+    found = replace(PACK.gases["hydrogen-sulphide"], **known).occupational()
+    assert found == (limit and (limit[0], Decimal(limit[1])))
+
+
+def test_a_gas_whose_listed_explosive_limits_lie_on_both_sides_of_4_gets_the_stricter_limit():
+    between = replace(PACK.gases["methane"], lel_vol=(Decimal("3.9"), Decimal("4.1")))
+    pack = replace(PACK, gases={**PACK.gases, "methane": between})
+    (interlock,) = bind((pack,), "02", (GAS,), TIMING).interlocks
+    assert interlock.rule == "gb30871/2/combustible-lel-below-4"
+    assert interlock.highest_good == 48, "0.2 %vol by the highest listed limit of 4.1 %vol is 4.878... %LEL"
+
+
 def test_a_quantity_that_nothing_measures_is_missing_except_where_only_the_fitted_count():
     assert bind((PACK,), "02", (), TIMING).quantities() == ("combustible",)
     assert bind((PACK,), "21", (), TIMING).quantities() == ("wind_speed",)

@@ -13,7 +13,7 @@ from edge.core import codec
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.facts import TokenVerdict
 from edge.core.fold import fold
-from edge.core.rules import RulePack, RulePackError
+from edge.core.rules import RulePack, RulePackError, strictest
 from edge.core.site import plan_area
 from edge.core.state import Durable, Running
 from edge.core.turn import Step
@@ -150,20 +150,14 @@ def test_a_new_version_that_demands_nothing_of_a_type_lifts_nothing_from_work_th
     assert demanded("gb30871/3") == []
 
 
-@pytest.mark.parametrize(
-    ("at_ms", "kept", "lasting"),
-    [
-        (MIDNIGHT_MS - 1, (), None),
-        (MIDNIGHT_MS, (), {"gb30871/3"}),
-        (MIDNIGHT_MS - 1, ("gb30871/2",), {"gb30871/2"}),
-        (MIDNIGHT_MS, ("gb30871/2",), {"gb30871/2"}),
-        (0, ("gb46768/1",), None),
-    ],
-)
-def test_the_short_way_is_taken_only_where_the_clock_has_no_say(
-    at_ms: int, kept: tuple[str, ...], lasting: set[str] | None
-) -> None:
-    assert plan_area("north", True, (OLD, NEW), (GAS,), TIMING).lasting(at_ms, kept) == lasting
+def test_work_that_keeps_no_version_trips_on_the_new_one_at_the_first_block_of_its_day() -> None:
+    """Each block is judged the short way if it can be: the day must not pass unnoticed."""
+    durable = Durable(running={"P1": Running("P1", 0, "03", ("north",))})
+    bench = bench_at(MIDNIGHT_MS - 1, 90, durable=durable)
+    bench.block("gas1", 90)
+    assert not bench.state.durable.trips
+    bench.wait(1).block("gas1", 90)
+    assert [trip.interlock.rpartition("/")[0] for trip in bench.state.durable.trips.values()] == ["gb30871/3"]
 
 
 def test_two_packs_speak_together_and_the_stricter_decides() -> None:
@@ -196,3 +190,22 @@ def test_packs_that_leave_no_certificate_to_work_with_cannot_hold_in_one_area() 
 def test_temporary_power_needs_a_gas_test_in_an_explosive_area_only(ex: bool, demanded: set[str]) -> None:
     plan = plan_area("north", ex, (PACK,), (), TIMING)
     assert set(plan.demands["10"].quantities()) == demanded
+
+
+def test_of_two_types_under_one_code_every_demand_counts() -> None:
+    plain = replace(PACK.permit_types["02"], guardian=False, harness=False, certificates=(), validity_ms=None)
+    asking = replace(plain, guardian=True, harness=True, certificates=("welding", "cutting"), validity_ms=8 * HOUR_MS)
+    for known in ([plain, asking], [asking, plain]):
+        found = strictest(known)
+        assert found is not None
+        assert (found.guardian, found.harness, found.certificates, found.validity_ms) == (
+            True,
+            True,
+            ("welding", "cutting"),
+            8 * HOUR_MS,
+        )
+    cutter = replace(asking, certificates=("cutting",), validity_ms=HOUR_MS)
+    both = strictest([asking, cutter])
+    assert both is not None
+    assert (both.certificates, both.validity_ms) == (("cutting",), HOUR_MS)
+    assert strictest([]) is None
