@@ -251,7 +251,7 @@ def _check_gas(reading: Reading, device: Sourced[Device], profile: Profile) -> N
     area = next((each for each in reading.areas if each.value.id == device.value.area), None)
     if not device.table.good("gas", "area") or area is None or not area.table.good("rule_packs"):
         return
-    packs = _packs_of(area.value)
+    packs = rules.at_hand(area.value.rule_packs)
     gas, gases = device.value.gas, sorted({gas for pack in packs for gas in pack.gases})
     by_gas = quantities & {Quantity.COMBUSTIBLE, Quantity.TOXIC}
     if not by_gas:
@@ -269,16 +269,12 @@ def _check_gas(reading: Reading, device: Sourced[Device], profile: Profile) -> N
         _check_rules(device, profile, packs)
 
 
-def _packs_of(area: Area) -> tuple[RulePack, ...]:
-    return tuple(version for name in area.rule_packs for version in rules.versions(name))
-
-
 def _check_packs(area: Sourced[Area]) -> None:
     """That the packs of an area can hold there together."""
     if not area.table.good("rule_packs"):
         return
     try:
-        plan_area(area.value.id, area.value.ex, _packs_of(area.value), (), Timing(0, 0, 0))
+        plan_area(area.value.id, area.value.ex, rules.at_hand(area.value.rule_packs), (), Timing(0, 0, 0))
     except RulePackError as error:
         area.table.refuse("rule_packs", f"contradict each other: {error}; name packs that go together")
 

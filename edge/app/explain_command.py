@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from edge import rules
 from edge.app.answers import answer
 from edge.app.explain_words import area_lines, head_lines, note, time_line
 from edge.app.explanation import ExplainedArea, ExplainedCondition, Ground, explain_area
 from edge.app.local_commands import ask
 from edge.app.rules_words import rule_json, type_json, unjudged_json
-from edge.app.site_plan import build_site, channels_in, packs_of
+from edge.app.site_plan import build_site, channels_in, profiles_of
 from edge.app.wording import Language, printable, reason_words
 from edge.config import load
 from edge.config_values import Config
@@ -77,12 +78,11 @@ def _ground(told: dict[str, Any]) -> Ground:
 
 
 def _areas(config: Config, permit: Permit, ground: Ground) -> list[ExplainedArea]:
-    site = build_site(config)
-    return [
-        explain_area(site.areas[area.id], packs_of(area), channels_in(config, area.id), permit, ground)
-        for area in config.areas
-        if area.id in permit.areas
-    ]
+    site, profiles = build_site(config), profiles_of(config)
+    areas = [area for area in config.areas if area.id in permit.areas]
+    packs = {area.id: rules.at_hand(area.rule_packs) for area in areas}
+    channels = {area.id: channels_in(config, area.id, profiles) for area in areas}
+    return [explain_area(site.areas[name], packs[name], channels[name], permit, ground) for name in packs]
 
 
 def _lines(

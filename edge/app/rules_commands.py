@@ -31,7 +31,7 @@ _EFFECT_WORDS = {"stricter": "更严 / stricter", "laxer": "更宽 / laxer"}
 
 def list_packs(json_to: str | None) -> None:
     """Every version at hand, when it holds, and how its rules were read."""
-    packs = [version for name in rules.names() for version in rules.versions(name)]
+    packs = rules.at_hand(rules.names())
     found = [_summary(pack, packs) for pack in packs]
     total = counts(rule.mark for pack in packs for rule in pack.rules)
 
@@ -47,7 +47,7 @@ def list_packs(json_to: str | None) -> None:
     answer({"ok": True, "packs": found, "rules": sum(total.values()), "marks": total}, json_to, say)
 
 
-def _summary(pack: RulePack, packs: list[RulePack]) -> dict[str, Any]:
+def _summary(pack: RulePack, packs: tuple[RulePack, ...]) -> dict[str, Any]:
     held = terms(packs)[pack.name]
     return {
         "name": pack.name,

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from drivers.modbus.register_map import Profile, with_decimals
 from edge import rules
-from edge.config_values import Area, Config, Device
+from edge.config_values import Config, Device
 from edge.core.doors import DoorTiming
 from edge.core.instruments import Check, Demanded
 from edge.core.interlocks import Timing
-from edge.core.rules import Channel, RulePack
+from edge.core.rules import Channel
 from edge.core.site import AreaPlan, DoorPlan, Policy, Site, plan_area
 
 _GAS = frozenset({"combustible", "oxygen", "toxic"})
@@ -25,7 +25,7 @@ def profiles_of(config: Config) -> dict[str, Profile]:
 def build_site(config: Config) -> Site:
     """The site that a checked configuration describes. Raises RulePackError if a channel cannot be judged."""
     profiles = profiles_of(config)
-    areas = {area.id: _area(config, area.id) for area in config.areas}
+    areas = {area.id: _area(config, area.id, profiles) for area in config.areas}
     policy = config.policy
     return Site(
         gateway=config.gateway.id,
@@ -79,26 +79,21 @@ def _windows(profiles: Mapping[str, Profile], gust_window_ms: int) -> dict[str, 
     return found
 
 
-def _area(config: Config, area_id: str) -> AreaPlan:
+def _area(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> AreaPlan:
     area = next(each for each in config.areas if each.id == area_id)
     policy = config.policy
     timing = Timing(policy.settle_ms, policy.stale_ms, policy.gust_window_ms)
-    return plan_area(area_id, area.ex, packs_of(area), channels_in(config, area_id), timing)
+    return plan_area(area_id, area.ex, rules.at_hand(area.rule_packs), channels_in(config, area_id, profiles), timing)
 
 
-def channels_in(config: Config, area_id: str) -> tuple[Channel, ...]:
-    """All channels that an area has."""
+def channels_in(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> tuple[Channel, ...]:
+    """All channels that an area has; ``profiles`` are those of its devices."""
     return tuple(
         channel
         for device in config.devices
         if device.area == area_id
-        for channel in channels_of(device, load_profile(device.profile), config.gateway.simulate)
+        for channel in channels_of(device, profiles[device.id], config.gateway.simulate)
     )
-
-
-def packs_of(area: Area) -> tuple[RulePack, ...]:
-    """Every version at hand of the packs that an area names."""
-    return tuple(version for name in area.rule_packs for version in rules.versions(name))
 
 
 def channels_of(device: Device, profile: Profile, simulated: bool) -> tuple[Channel, ...]:

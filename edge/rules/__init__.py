@@ -4,6 +4,7 @@ A file is named ``PACK.toml`` or ``PACK.VERSION.toml``. How one is written: ``gb
 ``floors.toml``.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
@@ -11,7 +12,7 @@ from edge.core.rules import RulePack, RulePackError
 from edge.rules.floors import FLOORS_FILE
 from edge.rules.pack_file import read_pack
 
-__all__ = ["admit", "load", "names", "versions"]
+__all__ = ["admit", "at_hand", "load", "names", "versions"]
 
 
 def names() -> tuple[str, ...]:
@@ -37,6 +38,11 @@ def versions(name: str) -> tuple[RulePack, ...]:
 def load(name: str) -> RulePack:
     """The newest shipped version of the pack of that id. Raises as ``versions`` does."""
     return versions(name)[-1]
+
+
+def at_hand(packs: Iterable[str]) -> tuple[RulePack, ...]:
+    """Every shipped version of the packs of these ids, in their order. Raises as ``versions`` does."""
+    return tuple(version for name in packs for version in versions(name))
 
 
 def admit(held: tuple[RulePack, ...], data: bytes, file: str) -> tuple[RulePack, ...]:

@@ -21,7 +21,7 @@ from edge.core.tapping import ask
 from edge.core.turn import Turn
 from edge.runtime.requests import Requests
 
-VERSIONS = [version for name in rules.names() for version in rules.versions(name)]
+VERSIONS = rules.at_hand(rules.names())
 LIMITED = [(pack, each) for pack in VERSIONS for each in pack.permit_types.values() if each.validity_ms is not None]
 OPEN = [(pack, each) for pack in VERSIONS for each in pack.permit_types.values() if each.validity_ms is None]
 YEARS_MS = 5 * 365 * 24 * HOUR_MS

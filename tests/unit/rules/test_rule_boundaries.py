@@ -23,11 +23,11 @@ from edge.core.rules import Channel, Rule, RulePack
 from edge.core.site import plan_area
 
 TIMING = Timing(settle_ms=10_000, stale_ms=30_000, gust_window_ms=10_000)
-VERSIONS = [version for name in rules.names() for version in rules.versions(name)]
+VERSIONS = rules.at_hand(rules.names())
 EXTRA = {
     "combustible": {("%LEL", "0.1"), ("%LEL", "1"), ("%vol", "0.01"), ("%vol", "0.1")},
     "oxygen": {("%vol", "0.1"), ("%vol", "0.01"), ("%vol", "1")},
-    "toxic": {("ppm", "0.1"), ("ppm", "1"), ("ppm", "0.01"), ("mg/m3", "0.1"), ("mg/m3", "1")},
+    "toxic": {("ppm", "0.1"), ("ppm", "1"), ("ppm", "0.01"), ("mg/m3", "0.1"), ("mg/m3", "1"), ("%vol", "0.01")},
     "wind_speed": {("m/s", "0.1"), ("m/s", "0.01"), ("m/s", "1")},
 }
 """Units and resolutions that instruments have, whether or not a profile of one ships yet."""
@@ -66,9 +66,10 @@ def in_rule_unit(pack: RulePack, rule: Rule, channel: Channel, reading: Fraction
             return reading * Fraction(max(gas.lel_vol)) / 100
         case "%vol", "%LEL":
             return reading / Fraction(min(gas.lel_vol)) * 100
-        case "ppm", "mg/m3":
+        case "ppm" | "%vol", "mg/m3":
             assert gas.molar_mass is not None
-            return reading * Fraction(gas.molar_mass) / Fraction(pack.molar_volume)
+            ppm = reading * (10_000 if channel.unit == "%vol" else 1)
+            return ppm * Fraction(gas.molar_mass) / Fraction(pack.molar_volume)
     raise AssertionError(f"no test knows {channel.unit} of a limit in {rule.unit}")
 
 

@@ -7,7 +7,7 @@ from edge import rules
 from edge.core.interlocks import measured_by
 from edge.core.rules import Channel, RulePack
 
-VERSIONS = [version for name in rules.names() for version in rules.versions(name)]
+VERSIONS = rules.at_hand(rules.names())
 FITTED = {
     "combustible": Channel("c1", "gas", "combustible", "%LEL", "0.1", "methane"),
     "oxygen": Channel("o1", "oxygen", "oxygen", "%vol", "0.1", None),
