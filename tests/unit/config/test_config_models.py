@@ -47,8 +47,11 @@ path = "usb:054c:06c3"
 def keys(profile: Profile) -> dict[str, str]:
     """What the device's table must say of this model, beside where it is."""
     found = {}
-    if any(channel.quantity is Quantity.COMBUSTIBLE for channel in profile.channels):
+    quantities = {channel.quantity for channel in profile.channels}
+    if Quantity.COMBUSTIBLE in quantities:
         found["gas"] = '"methane"'
+    elif Quantity.TOXIC in quantities:
+        found["gas"] = '"hydrogen-sulphide"'
     if not profile.has_status:
         found["no_status_accepted_by"] = '"Wang Fang, HSE"'
     if profile.decimals_by_hand:
