@@ -77,7 +77,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Ages and times, in milliseconds; ``config.example.toml`` says what each means."""
+    """Ages and times, in milliseconds or days as named; ``config.example.toml`` says what each means."""
 
     guardian_ms: int
     settle_ms: int
@@ -88,6 +88,9 @@ class Policy:
     offline_ex_ms: int
     offline_begun_ms: int
     fresh_ms: int
+    seal_ms: int
+    rows_kept_days: int
+    readings_kept_days: int
 
 
 @dataclass(frozen=True, slots=True)

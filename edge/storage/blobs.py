@@ -52,6 +52,17 @@ class BlobStore:
             temporary.unlink(missing_ok=True)
         return BlobReference(digest, media_type, size)
 
+    def holds(self, digest: str) -> bool:
+        """Whether a file of that name is there; what is in it is not looked at."""
+        return self.path(digest).exists()
+
+    def remove(self, digest: str) -> None:
+        """Delete the file; one that is gone already is none the less gone. Raises StoreError."""
+        try:
+            self.path(digest).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self.path(digest)}: not deleted: {error.strerror}") from error
+
     def read(self, digest: str) -> bytes:
         """The content, checked against its name. Raises RefusedError (absent, too large), DamagedError, StoreError."""
         path = self.path(digest)

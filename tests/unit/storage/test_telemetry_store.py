@@ -1,9 +1,11 @@
 """Raw readings: nothing invented, nothing reordered, sealed into files that a stranger can read."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from storages import NOW_MS, migrate
@@ -11,7 +13,9 @@ from storages import NOW_MS, migrate
 from edge.core.readings import BlockRead, MonotonicMs, Quality
 from edge.ports.errors import DamagedError, RefusedError, UnusableError
 from edge.storage.blobs import BlobStore
-from edge.storage.telemetry import SAMPLES_PER_BATCH_MAX, TelemetryReader, TelemetryWriter, pack, unpack
+from edge.storage.telemetry import SAMPLES_PER_BATCH_MAX, TelemetryWriter
+from edge.storage.telemetry_reader import TelemetryReader
+from edge.storage.telemetry_rows import pack, unpack
 
 OFFSET_MS = NOW_MS - 10_000
 GOOD = (Quality.GOOD, Quality.GOOD)
@@ -41,10 +45,11 @@ def reader(tmp_path: Path, writer: TelemetryWriter) -> Iterator[TelemetryReader]
     opened.close()
 
 
-def lines(folder: Path, digest: str) -> list[object]:
+def lines(folder: Path, digest: str) -> list[Any]:
+    """The file as a stranger reads it: gzip, then a JSON value a line."""
     data = (folder / "blobs" / digest).read_bytes()
     assert sha256(data).hexdigest() == digest
-    return [json.loads(line) for line in data.splitlines()]
+    return [json.loads(line) for line in gzip.decompress(data).splitlines()]
 
 
 def test_blocks_come_back_as_they_were_read(writer: TelemetryWriter, reader: TelemetryReader) -> None:
@@ -84,10 +89,11 @@ def test_a_device_is_sealed_when_its_oldest_sample_is_due(
             "device": "gas-1",
             "first_ms": NOW_MS,
             "last_ms": NOW_MS + 1_000,
-            "v": 1,
+            "v": 2,
         },
-        [10_000, NOW_MS, [1, 209]],
-        [11_000, NOW_MS + 1_000, [None, 209], ["comm_fail", "good"]],
+        [[10_000, 1_000], [[0, OFFSET_MS]]],
+        [[1, None], [[1, 1, "comm_fail"]]],
+        [[209, 209], []],
     ]
     assert writer.seal(10_001) == ()
     assert reader.batches("gas-1", NOW_MS, NOW_MS + 1) == (batch,)
@@ -101,7 +107,7 @@ def test_a_batch_holds_at_most_256_samples_and_none_twice(tmp_path: Path, writer
     batches = [batch for _ in range(3) for batch in writer.seal(10_000)]
     assert [batch.count for batch in batches] == [256, 256]
     batches += writer.seal(99_999)
-    steps = [row[2][0] for batch in batches for row in lines(tmp_path, batch.blob.sha256)[1:]]  # type: ignore[index]
+    steps = [step for batch in batches for step in lines(tmp_path, batch.blob.sha256)[2][0]]
     assert steps == list(range(count))
 
 
@@ -118,7 +124,7 @@ def test_what_was_not_sealed_before_a_restart_is_sealed_after_it(tmp_path: Path)
     assert first.blob.sha256 not in {batch.blob.sha256 for batch in sealed}
     (last,) = writer.seal(99)
     assert (last.first_ms, last.count) == (None, 1)
-    assert lines(tmp_path, last.blob.sha256)[0]["boot"] == "boot2"  # type: ignore[index, call-overload]
+    assert lines(tmp_path, last.blob.sha256)[0]["boot"] == "boot2"
     writer.close()
 
 
