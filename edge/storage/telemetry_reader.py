@@ -156,11 +156,13 @@ class TelemetryReader:
 
     def _sealed(self, device: str, batch: _Batch, blobs: BlobStore) -> Piece:
         try:
-            columns = read_sealed(blobs.read(batch.sha256))
-            if columns.heading.device != device:
-                raise DamagedError(f"{batch.sha256}: readings of {columns.heading.device}")
+            data = blobs.read(batch.sha256)
         except (RefusedError, DamagedError, StoreError) as error:
             return self._rows_of(device, batch, str(error))
+        try:
+            columns = read_sealed(data)
+        except DamagedError as error:
+            return self._rows_of(device, batch, f"{blobs.path(batch.sha256)}: {error}")
         return Piece(columns, True, batch.first_ms, batch.last_ms)
 
     def _rows_of(self, device: str, batch: _Batch, trouble: str) -> Piece:
