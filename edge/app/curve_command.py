@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,16 +12,19 @@ from typing import Any
 
 import click
 
-from drivers.modbus.register_map import ChannelProfile
+from drivers.modbus.register_map import ChannelProfile, Profile
 from edge.app.answers import answer, write_file
 from edge.app.curves import FILE_LOST, OPEN, UNTOLD, CurveGap, ToldCurve, Work, devices_of, read_curves, work_of
+from edge.app.daemon_parts import polls_of
 from edge.app.entry_words import what_words
+from edge.app.site_plan import profiles_of
 from edge.app.wording import Language, figure, instant, limits, printable, seconds
 from edge.config import load
 from edge.config_values import Config
 from edge.core.reasons import Words
 from edge.core.rules import Interlock
 from edge.host import system_clock
+from edge.storage.blobs import BlobStore
 from edge.storage.journal_reader import JournalReader
 from edge.storage.telemetry_reader import TelemetryReader
 
@@ -75,12 +78,13 @@ class _Shown:
     work: Work
     goes_on: bool
     curves: Sequence[ToldCurve]
+    profiles: Mapping[str, Profile]
     channel: str | None
 
     def channels(self, told: ToldCurve) -> list[ChannelProfile]:
         """The channels to show of a device: those of its profile that were stored."""
         device = told.curve.device
-        known = (each for each in told.profile.channels if each.name in told.curve.steps)
+        known = (each for each in self.profiles[device].channels if each.name in told.curve.steps)
         return [each for each in known if self.channel in (None, each.name, f"{device}.{each.name}")]
 
     @property
@@ -114,13 +118,16 @@ def _read(config: Config, permit_id: str, channel: str | None) -> _Shown:
         goes_on = work.to_ms is None
         if goes_on:
             work = replace(work, to_ms=int(system_clock.utc_ms()))
-        curves = read_curves((journal, telemetry), config, devices_of(config, work.areas), work)
-    names = [f"{told.curve.device}.{each.name}" for told in curves for each in told.profile.channels]
+        polls = polls_of(config)
+        asked_of = {device: polls[device] for device in devices_of(config, work.areas)}
+        curves = read_curves(journal, telemetry, BlobStore(data_dir / "blobs"), asked_of, work)
+    profiles = profiles_of(config)
+    names = [f"{device}.{each.name}" for device in asked_of for each in profiles[device].channels]
     asked = [name for name in names if channel in (None, name, name.partition(".")[2])]
     if not asked:
         raise click.UsageError(f"--channel {channel}: no such channel there; one of: {', '.join(names)}")
     devices = {name.partition(".")[0] for name in asked}
-    return _Shown(work, goes_on, [told for told in curves if told.curve.device in devices], channel)
+    return _Shown(work, goes_on, [told for told in curves if told.curve.device in devices], profiles, channel)
 
 
 def _say(lines: Sequence[str]) -> None:

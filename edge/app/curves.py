@@ -3,14 +3,12 @@
 Everything is read from this gateway's files, while the daemon runs or not.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.modbus.register_map import Profile
-from edge.app.daemon_parts import polls_of
 from edge.app.replay import NotReplayableError, ask_again, entries_of, read_entry
-from edge.app.site_plan import build_site, profiles_of
+from edge.app.site_plan import build_site
 from edge.config_values import Config
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.readings import UtcMs
@@ -55,10 +53,9 @@ class CurveGap:
 
 @dataclass(frozen=True, slots=True)
 class ToldCurve:
-    """A device's curve, its channels' units and resolutions, and its gaps."""
+    """A device's curve and its gaps."""
 
     curve: Curve
-    profile: Profile
     gaps: tuple[CurveGap, ...]
 
 
@@ -119,25 +116,25 @@ def _configured_limits(config: Config, areas: Iterable[str], permit_type: str, a
 
 
 def read_curves(
-    readers: tuple[JournalReader, TelemetryReader], config: Config, devices: Sequence[str], work: Work
+    journal: JournalReader, telemetry: TelemetryReader, blobs: BlobStore, polls: Mapping[str, int], work: Work
 ) -> list[ToldCurve]:
-    """The curves of these devices over a work's time, which must have an end. Raises DamagedError, StoreError."""
+    """The curves over a work's time, which must have an end, of the devices that ``polls`` names with their period.
+
+    Raises DamagedError, StoreError.
+    """
     assert work.to_ms is not None
-    journal, telemetry = readers
-    blobs = BlobStore(config.gateway.data_dir / "blobs")
-    polls, profiles = polls_of(config), profiles_of(config)
     window = (work.from_ms, max(work.to_ms, work.from_ms + 1))
-    told = _told_gaps(journal, devices, work)
+    told = _told_gaps(journal, polls.keys(), work)
     found = []
-    for device in devices:
-        curve = read_curve(telemetry, blobs, device, window, polls[device])
+    for device, poll_ms in polls.items():
+        curve = read_curve(telemetry, blobs, device, window, poll_ms)
         gaps = tuple(_explained(each, told.get(device, ()), window[1]) for each in curve.silences)
-        found.append(ToldCurve(curve, profiles[device], gaps))
+        found.append(ToldCurve(curve, gaps))
     return found
 
 
 def _told_gaps(
-    journal: JournalReader, devices: Sequence[str], work: Work
+    journal: JournalReader, devices: Collection[str], work: Work
 ) -> Mapping[str, list[tuple[int, Mapping[str, Any]]]]:
     """(number, body) of the gaps told of these devices since the work began: what overlaps it was told after."""
     found: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}

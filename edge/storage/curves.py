@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import lt
 
 from edge.core.readings import Quality
 from edge.storage.blobs import BlobStore
@@ -66,12 +67,10 @@ def read_curve(reader: TelemetryReader, blobs: BlobStore, device: str, window: t
 def _extend(curve: Curve, columns: Columns) -> None:
     """Append those of the window: all of a piece by far the most often, and then column by column."""
     walls = columns.wall_ms
-    known = [wall for wall in walls if wall is not None]
-    whole = len(known) == len(walls) and known and min(known) >= curve.from_ms and max(known) < curve.to_ms
+    known = [wall for wall in walls if wall is not None and curve.from_ms <= wall < curve.to_ms]
     places: Sequence[int] | None = None
-    if not whole:
+    if len(known) < len(walls):
         places = [n for n, wall in enumerate(walls) if wall is not None and curve.from_ms <= wall < curve.to_ms]
-        known = [walls[n] or 0 for n in places]
     for name, steps, qualities in zip(columns.heading.channels, columns.steps, columns.qualities, strict=True):
         if name not in curve.steps:
             curve.steps[name] = [None] * len(curve.wall_ms)
@@ -87,7 +86,7 @@ def _extend(curve: Curve, columns: Columns) -> None:
 def _order(curve: Curve) -> None:
     """Sort by time, each instant once: a clock that was set, or a power cut, may have left pieces that overlap."""
     walls = curve.wall_ms
-    if all(before < after for before, after in pairwise(walls)):
+    if all(map(lt, walls, islice(walls, 1, None))):
         return
     places = sorted(range(len(walls)), key=lambda n: (walls[n], n))
     kept = [place for n, place in enumerate(places) if not n or walls[place] != walls[places[n - 1]]]
