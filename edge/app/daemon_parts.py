@@ -146,12 +146,20 @@ def open_stores(config: Config) -> Stores:
         telemetry_path = data_dir / "telemetry.db"
         telemetry = _opened(lambda: TelemetryWriter.open(telemetry_path, blobs, system_clock.boot_id(), now_ms))
         telemetry.expect(polls_of(config))
-        with closing(JournalReader(data_dir / "journal.db")) as reader:
-            reconcile(telemetry, reader, _ask_for_time)
+        _reconcile(telemetry, data_dir / "journal.db")
         return Stores(config, journal, telemetry, blobs)
     except BaseException:
         journal.close()
         raise
+
+
+def _reconcile(telemetry: TelemetryWriter, journal: Path) -> None:
+    """Compare readings and journal. If that fails something may be told twice; no door waits for it."""
+    try:
+        with closing(JournalReader(journal)) as reader:
+            reconcile(telemetry, reader, _ask_for_time)
+    except PermitgateError as error:
+        _log.error("readings_not_compared", why=str(error))
 
 
 def polls_of(config: Config) -> dict[str, int]:

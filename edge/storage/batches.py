@@ -124,7 +124,7 @@ class Batches:
 
         The list forgets when the file of readings was damaged and set aside, or by a power cut.
         """
-        device, last_ms = str(entry.body["subject"]), entry.body.get("last_ms")
+        device, last_ms = str(entry.body.get("subject")), entry.body.get("last_ms")
         for blob in entry.blobs:
             listed = self._connection.execute(
                 "SELECT last_number, entry FROM batch WHERE device = ? AND last_ms IS ? AND sha256 = ?",

@@ -312,10 +312,11 @@ class TelemetryWriter:
                 if entry.kind == news.SEALED:
                     self.batches.know(entry)
 
-    def tell_unnamed(self) -> None:
-        """Batches that no entry names become news."""
+    def compared(self, through: int) -> None:
+        """All entries below that number were recognised: batches that none of them names become news."""
         with transaction(self._connection, self._path):
             self.batches.tell_unnamed()
+            self._set_mark("told_through", through)
 
     # ---- the write-ahead log ----------------------------------------------------------------------------------------
 

@@ -247,6 +247,29 @@ def test_only_entries_since_the_last_comparison_are_read_at_a_start(
     assert asked == [3, 4]
 
 
+def test_entries_that_are_not_of_readings_are_read_once_and_a_damaged_one_stops_nothing(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.store(10_000)
+    gateway.seal()
+    gateway.record()
+    stamp = Stamp(NOW_MS, 5_000, "1a38f183", "hq", 40)
+    gateway.journal.append([Entry(number, "link.down", {"subject": "hq"}, stamp) for number in range(1, 300)])
+    asked: list[int] = []
+    search = JournalReader.search
+
+    def damaged(reader: JournalReader, wanted: Any, start: int = 0) -> Any:
+        asked.append(start)
+        return [(seq, leaf.replace(b'"v":1', b'"v":2')) for seq, leaf in search(reader, wanted, start)]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(JournalReader, "search", damaged)
+        gateway.kill()
+        gateway.kill()
+    assert asked == [0, 256, 300, 300]
+    assert len(gateway.untold("telemetry.sealed")) == 1, "the entry that names it cannot be read"
+
+
 def test_news_numbers_are_never_used_twice(gateway: Gateway) -> None:
     seen: list[int] = []
     for turn in range(3):
