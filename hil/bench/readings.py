@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -41,6 +42,9 @@ _WORK_BATCHES = 8 * 60
 _WORKS = 12
 _PASSES = 5
 """What else runs on the machine can spoil a pass and can make none better: each work counts by its quietest."""
+
+_MINUTES = 10
+"""How many minutes of readings are stored to see how many bytes they take."""
 
 _GAPS_A_DAY = 10
 _SEED = 20_261_128
@@ -218,23 +222,23 @@ def _bare_select(connection: sqlite3.Connection) -> int:
 
 def _bytes_per_reading() -> dict[str, float]:
     """Bytes that one reading takes as a row of the database, and in a sealed file; beside it what the disk allots."""
-    minutes = 10
     chance = Random(_SEED)
+    minutes = [
+        [_columns(device, START_MS + minute * _BATCH_MS, chance) for device in _DEVICES] for minute in range(_MINUTES)
+    ]
     with TemporaryDirectory() as name:
         path = Path(name)
         blobs = BlobStore(path / "blobs")
         with closing(TelemetryWriter.open(path / "t.db", blobs, "boot1", UtcMs(START_MS))) as writer:
             empty = (path / "t.db").stat().st_size
-            for minute in range(minutes):
-                of_devices = [_columns(device, START_MS + minute * _BATCH_MS, chance) for device in _DEVICES]
-                for n in range(_BLOCKS):
-                    writer.append([_block(columns, n) for columns in of_devices], START_MS)
+            for minute, n in product(range(_MINUTES), range(_BLOCKS)):
+                writer.append([_block(columns, n) for columns in minutes[minute]], START_MS)
             writer.checkpoint_wal()
             rows = (path / "t.db").stat().st_size - empty
             while writer.seal(2**52):
                 pass
             files = [file.stat() for file in (path / "blobs").iterdir()]
-    readings = minutes * _BLOCKS * len(_DEVICES) * len(_CHANNELS)
+    readings = _MINUTES * _BLOCKS * len(_DEVICES) * len(_CHANNELS)
     minute_file = b"".join(sealed_pieces(_columns(_DEVICES[0], START_MS, chance)))
     return {
         "row": round(rows / readings, 2),

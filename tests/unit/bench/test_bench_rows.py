@@ -19,6 +19,7 @@ PROMISED = [
     "journal_single",
     "journal_batched_per_s",
     "delta_100_ms",
+    "curve_ms",
     "ready_s",
     "rss_mib",
 ]
