@@ -33,6 +33,9 @@ _GAP = "gap"
 _COLUMNS = ("utc", "device", "channel", "figure", "unit", "quality", "until", "why")
 _GAPS_SHOWN = 20
 
+_ON_THE_WAY_MS = 3_000
+"""A curve of work that goes on ends so long ago: later readings may still be on their way to the disk."""
+
 _WHY = {
     FILE_LOST: Words("封存文件缺失或已损坏", "the sealed file is gone or damaged"),
     OPEN: Words("尚未恢复，日志尚无记录", "not over yet, so no entry tells of it"),
@@ -117,7 +120,7 @@ def _read(config: Config, permit_id: str, channel: str | None) -> _Shown:
         work = work_of(journal, config, permit_id)
         goes_on = work.to_ms is None
         if goes_on:
-            work = replace(work, to_ms=int(system_clock.utc_ms()))
+            work = replace(work, to_ms=system_clock.utc_ms() - _ON_THE_WAY_MS)
         polls = polls_of(config)
         asked_of = {device: polls[device] for device in devices_of(config, work.areas)}
         curves = read_curves(journal, telemetry, BlobStore(data_dir / "blobs"), asked_of, work)

@@ -46,6 +46,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], Row]] = {
     "journal_batched_per_s": journals.journal_batched,
     "delta_100_ms": journals.delta,
     "curve_ms": readings.curve_ms,
+    "reading_bytes": readings.reading_bytes,
     "ready_s": starts.ready,
     "rss_mib": starts.memory,
 }

@@ -14,6 +14,8 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+import orjson
+
 from edge.app.curves import Work, read_curves
 from edge.core.entries import Entry, Json, Stamp
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
@@ -88,7 +90,6 @@ def curve_ms(folder: Path) -> Row:
         "files_read": _WORK_BATCHES,
         "files_in_the_year": _YEAR_BATCHES * len(_DEVICES),
         "read_from": "sealed files, each against its hash; they are in the page cache",
-        "bytes_per_reading": _bytes_per_reading(),
     }
     value = max(ours) / 1000
     named = "one bare SELECT of as many rows, each with all channels as one blob"
@@ -220,32 +221,51 @@ def _bare_select(connection: sqlite3.Connection) -> int:
     return took_us
 
 
-def _bytes_per_reading() -> dict[str, float]:
-    """Bytes that one reading takes as a row of the database, and in a sealed file; beside it what the disk allots."""
+# ---- bytes -----------------------------------------------------------------------------------------------------------
+
+
+def reading_bytes(folder: Path) -> Row:
+    """Bytes of one reading in a sealed minute of eight channels; beside it as a row, and in a fuller file."""
+    folder.mkdir(parents=True, exist_ok=True)
     chance = Random(_SEED)
     minutes = [
         [_columns(device, START_MS + minute * _BATCH_MS, chance) for device in _DEVICES] for minute in range(_MINUTES)
     ]
-    with TemporaryDirectory() as name:
-        path = Path(name)
-        blobs = BlobStore(path / "blobs")
-        with closing(TelemetryWriter.open(path / "t.db", blobs, "boot1", UtcMs(START_MS))) as writer:
-            empty = (path / "t.db").stat().st_size
-            for minute, n in product(range(_MINUTES), range(_BLOCKS)):
-                writer.append([_block(columns, n) for columns in minutes[minute]], START_MS)
-            writer.checkpoint_wal()
-            rows = (path / "t.db").stat().st_size - empty
-            while writer.seal(2**52):
-                pass
-            files = [file.stat() for file in (path / "blobs").iterdir()]
     readings = _MINUTES * _BLOCKS * len(_DEVICES) * len(_CHANNELS)
-    minute_file = b"".join(sealed_pieces(_columns(_DEVICES[0], START_MS, chance)))
-    return {
+    files = [b"".join(sealed_pieces(columns)) for of_devices in minutes for columns in of_devices]
+    first = sum(len(_first_version(columns)) for of_devices in minutes for columns in of_devices)
+    with TemporaryDirectory(dir=folder) as name:
+        rows, fuller = _stored_bytes(Path(name), minutes)
+    detail = {
         "row": round(rows / readings, 2),
-        "sealed_256_blocks": round(sum(each.st_size for each in files) / readings, 2),
-        "sealed_256_blocks_on_disk": round(sum(each.st_blocks * 512 for each in files) / readings, 2),
-        "sealed_a_minute": round(len(minute_file) / _BLOCKS / len(_CHANNELS), 2),
+        "sealed_256_blocks": round(fuller / readings, 2),
+        "file_of_a_minute": sum(map(len, files)) // len(files),
+        "least_on_disk": "a disk allots whole blocks, 4096 bytes on most: a file of a minute takes one",
+        "channels": len(_CHANNELS) * len(_DEVICES),
     }
+    named = "the same readings as JSON lines, one a block, not compressed: the first version's files"
+    value = sum(map(len, files)) / readings
+    return Row("reading_bytes", value, "B", named, first / readings, "B", 2, detail=detail)
+
+
+def _stored_bytes(folder: Path, minutes: list[list[Columns]]) -> tuple[int, int]:
+    """Bytes that the readings take as rows, and in files of as many blocks as one may hold."""
+    blobs = BlobStore(folder / "blobs")
+    with closing(TelemetryWriter.open(folder / "t.db", blobs, "boot1", UtcMs(START_MS))) as writer:
+        empty = (folder / "t.db").stat().st_size
+        for of_devices, place in product(minutes, range(_BLOCKS)):
+            writer.append([_block(columns, place) for columns in of_devices], START_MS)
+        writer.checkpoint_wal()
+        rows = (folder / "t.db").stat().st_size - empty
+        while writer.seal(2**52):
+            pass
+    return rows, sum(file.stat().st_size for file in (folder / "blobs").iterdir())
+
+
+def _first_version(columns: Columns) -> bytes:
+    """As the first version wrote it, but for the first line, which is the same in both."""
+    rows = zip(columns.taken_at_ms, columns.wall_ms, zip(*columns.steps, strict=True), strict=True)
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
 def _block(columns: Columns, place: int) -> BlockRead:

@@ -20,6 +20,7 @@ PROMISED = [
     "journal_batched_per_s",
     "delta_100_ms",
     "curve_ms",
+    "reading_bytes",
     "ready_s",
     "rss_mib",
 ]
