@@ -14,7 +14,18 @@ import click
 
 from drivers.modbus.register_map import ChannelProfile, Profile
 from edge.app.answers import answer, write_file
-from edge.app.curves import FILE_LOST, OPEN, UNTOLD, CurveGap, ToldCurve, Work, devices_of, read_curves, work_of
+from edge.app.curves import (
+    FILE_LOST,
+    OPEN,
+    PENDING,
+    UNTOLD,
+    CurveGap,
+    ToldCurve,
+    Work,
+    devices_of,
+    read_curves,
+    work_of,
+)
 from edge.app.daemon_parts import polls_of
 from edge.app.entry_words import what_words
 from edge.app.site_plan import profiles_of
@@ -39,6 +50,7 @@ _ON_THE_WAY_MS = 3_000
 _WHY = {
     FILE_LOST: Words("封存文件缺失或已损坏", "the sealed file is gone or damaged"),
     OPEN: Words("尚未恢复，日志尚无记录", "not over yet, so no entry tells of it"),
+    PENDING: Words("其后的读数封存时记入日志", "told when the readings after it are sealed"),
     UNTOLD: Words("没有任何记录说明", "NO ENTRY TELLS OF IT"),
 }
 

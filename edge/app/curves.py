@@ -20,9 +20,9 @@ from edge.storage.curves import Curve, Silence, read_curve
 from edge.storage.journal_reader import JournalReader, Search
 from edge.storage.telemetry_reader import TelemetryReader
 
-FILE_LOST, OPEN, UNTOLD = "file_lost", "open", "untold"
-"""Why nothing is shown, beside the reasons of ``GapWhy``: a sealed file is gone or damaged; it has not ended yet; no
-entry tells of it."""
+FILE_LOST, OPEN, PENDING, UNTOLD = "file_lost", "open", "pending", "untold"
+"""Why nothing is shown, beside the reasons of ``GapWhy``: a sealed file is gone or damaged; it has not ended yet; it is
+told when the readings after it are sealed; no entry tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def read_curves(
     found = []
     for device, poll_ms in polls.items():
         curve = read_curve(telemetry, blobs, device, window, poll_ms)
-        gaps = tuple(_explained(each, told.get(device, ()), window[1]) for each in curve.silences)
+        gaps = tuple(_explained(each, told.get(device, ()), curve) for each in curve.silences)
         found.append(ToldCurve(curve, gaps))
     return found
 
@@ -154,7 +154,7 @@ def _told_gaps(
     return found
 
 
-def _explained(silence: Silence, told: Iterable[tuple[int, Mapping[str, Any]]], to_ms: int) -> CurveGap:
+def _explained(silence: Silence, told: Iterable[tuple[int, Mapping[str, Any]]], curve: Curve) -> CurveGap:
     """A bound that an entry does not give was not known: it is taken as far as it may be."""
     first_ms, last_ms = silence.first_ms, silence.last_ms
     for seq, body in told:
@@ -162,7 +162,9 @@ def _explained(silence: Silence, told: Iterable[tuple[int, Mapping[str, Any]]], 
             return CurveGap(first_ms, last_ms, str(body.get("what")), seq)
     if silence.file is not None:
         return CurveGap(first_ms, last_ms, FILE_LOST, None)
-    return CurveGap(first_ms, last_ms, OPEN if last_ms == to_ms else UNTOLD, None)
+    if curve.unsealed_ms is not None and last_ms >= curve.unsealed_ms and last_ms < curve.to_ms:
+        return CurveGap(first_ms, last_ms, PENDING, None)
+    return CurveGap(first_ms, last_ms, OPEN if last_ms == curve.to_ms else UNTOLD, None)
 
 
 def devices_of(config: Config, areas: Iterable[str]) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ class Curve:
 
     ``steps`` and ``qualities`` have one list a channel, as long as ``wall_ms``; steps are None where quality is not
     ``good``. ``sealed`` readings come from files that are what their names say; ``troubles`` tells of files that are
-    not. ``silences`` are longer than two polls, at the beginning and at the end too.
+    not. ``silences`` are longer than two polls, at the beginning and at the end too. Readings from ``unsealed_ms`` on
+    are not sealed yet, None: all are.
     """
 
     device: str
@@ -41,6 +42,7 @@ class Curve:
     sealed: int = 0
     troubles: list[str] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
+    unsealed_ms: int | None = None
 
 
 def read_curve(reader: TelemetryReader, blobs: BlobStore, device: str, window: tuple[int, int], poll_ms: int) -> Curve:
@@ -53,6 +55,8 @@ def read_curve(reader: TelemetryReader, blobs: BlobStore, device: str, window: t
     for piece in reader.series(device, *window, blobs):
         if piece.trouble:
             curve.troubles.append(piece.trouble)
+        elif not piece.sealed and piece.first_ms is not None:
+            curve.unsealed_ms = min(piece.first_ms, curve.unsealed_ms or piece.first_ms)
         if piece.columns is None:
             unread.append(Silence(piece.first_ms or window[0], piece.last_ms or window[1], piece.trouble))
             continue

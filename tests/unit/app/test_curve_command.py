@@ -137,7 +137,14 @@ def test_a_gap_is_shown_with_its_reason_and_the_entry_that_tells_it(plant: Plant
     assert found["ok"] is True
 
 
+def test_a_gap_whose_readings_are_not_sealed_yet_is_pending_and_no_fault(plant: Plant) -> None:
+    found = plant.found()
+    assert [gap["why"] for gap in found["devices"][0]["gaps"]] == ["pending"]
+    assert found["ok"] is True
+
+
 def test_a_gap_that_no_entry_tells_is_said_and_the_answer_is_no(plant: Plant) -> None:
+    plant.telemetry.seal(2**40)
     result = plant.ask("--json")
     found = json.loads(result.stdout)
     assert result.exit_code == 1

@@ -2,7 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -165,3 +167,53 @@ def test_a_damaged_file_is_kept_aside(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"kept as .*telemetry\.db\.damaged-"):
         open_telemetry(tmp_path)
     open_telemetry(tmp_path).close()
+
+
+def taken(folder: Path, reader: TelemetryReader, between: Callable[[], object] = lambda: None) -> list[int]:
+    """Every reading of gas-1 as its series gives it; ``between`` happens after the first piece."""
+    found: list[int] = []
+    for number, piece in enumerate(reader.series("gas-1", NOW_MS, NOW_MS + 10**9, BlobStore(folder / "blobs"))):
+        assert piece.columns is not None
+        found += piece.columns.taken_at_ms
+        if number == 0:
+            between()
+    return found
+
+
+def test_a_series_read_while_the_daemon_seals_has_each_reading_once(
+    tmp_path: Path, writer: TelemetryWriter, reader: TelemetryReader
+) -> None:
+    writer.append([block(taken_at_ms=10_000 + n) for n in range(300)], OFFSET_MS)
+    writer.seal(10_000)
+
+    def work_on() -> None:
+        writer.append([block(taken_at_ms=10_300 + n) for n in range(50)], OFFSET_MS)
+        writer.seal(2**40)
+
+    found = taken(tmp_path, reader, work_on)
+    assert found[:300] == list(range(10_000, 10_300))
+    assert len(set(found)) == len(found)
+    assert taken(tmp_path, reader) == list(range(10_000, 10_350))
+
+
+def test_a_series_goes_over_many_pages_of_the_list_and_clocks_that_were_set(
+    tmp_path: Path, writer: TelemetryWriter, reader: TelemetryReader
+) -> None:
+    for number in range(600):
+        writer.append([block(taken_at_ms=10_000 + number * 1_000)], OFFSET_MS)
+        writer.seal(2**40)
+    # One batch whose clock was set within it: it spans more than any other, and none is missed for it.
+    writer.append([block(taken_at_ms=700_000)], OFFSET_MS)
+    writer.append([block(taken_at_ms=701_000)], OFFSET_MS + 5_000_000)
+    writer.seal(2**40)
+    assert taken(tmp_path, reader) == [*range(10_000, 610_000, 1_000), 700_000, 701_000]
+    late = reader.series("gas-1", NOW_MS + 3_000_000, NOW_MS + 4_000_000, BlobStore(tmp_path / "blobs"))
+    assert [piece.columns.taken_at_ms for piece in late if piece.columns is not None] == [[700_000, 701_000]]
+
+
+def test_a_list_of_an_older_version_is_not_misread(tmp_path: Path, writer: TelemetryWriter) -> None:
+    writer.close()
+    with closing(sqlite3.connect(tmp_path / "telemetry.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    with pytest.raises(UnusableError, match="schema 1, this version reads 2"):
+        TelemetryReader(tmp_path / "telemetry.db")
