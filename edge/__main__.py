@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from edge.app.answers import Commands, NamedPath, config_option, hq_option, json_option
+from edge.app.devices_group import devices
+from edge.app.instrument_group import instrument
 
 FILE = NamedPath(dir_okay=False, path_type=Path)
 FOLDER = NamedPath(file_okay=False, path_type=Path)
@@ -18,6 +20,9 @@ def main() -> None:
 
     Exit codes: 0 ok, 1 the answer is no, 2 usage or configuration, 3 could not run.
     """
+
+
+main.add_command(instrument)
 
 
 @main.command()
@@ -163,6 +168,9 @@ def journal_export(config_path: Path, folder: Path, json_to: str | None) -> None
     from edge.app import journal_commands
 
     journal_commands.export(config_path, folder, json_to)
+
+
+main.add_command(devices)
 
 
 @main.group()

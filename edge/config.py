@@ -1,7 +1,9 @@
 """The configuration of a gateway: one TOML file in, one frozen ``Config`` out, or every finding at once."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.modbus.catalogue import Catalogue
 from edge.config_check import check_reading
 from edge.config_read import read_config
 from edge.config_report import CheckReport, report_on
@@ -23,6 +25,7 @@ from edge.config_values import (
     Side,
     TcpBus,
 )
+from edge.ports.errors import ConfigurationError
 
 __all__ = [
     "Area",
@@ -34,6 +37,7 @@ __all__ = [
     "Door",
     "FailState",
     "Gateway",
+    "Glance",
     "Hq",
     "Outputs",
     "Policy",
@@ -42,6 +46,7 @@ __all__ = [
     "Side",
     "TcpBus",
     "check",
+    "glance",
     "load",
     "parse",
 ]
@@ -62,9 +67,49 @@ def check(path: Path) -> CheckReport:
     return report_on(load(path))
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a configuration that is still being written gives already.
+
+    ``buses`` and ``devices``: those without a finding; ``problems``: every finding about single keys.
+    """
+
+    gateway: Gateway
+    catalogue: Catalogue
+    buses: tuple[Bus, ...]
+    devices: tuple[Device, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+_WIRE_KEYS = ("id", "kind", "port", "baud", "parity", "stop_bits", "host", "tcp_port", "timeout_s")
+
+
+def glance(path: Path) -> Glance:
+    """What stands in the file, whatever else is wrong with it. Raises ConfigurationError if it is no TOML at all."""
+    root = read_file(path)
+    reading = read_config(root)
+    assert root.findings is not None
+    problems: list[str] = []
+    try:
+        root.findings.raise_if_any()
+    except ConfigurationError as error:
+        problems = error.problems
+    return Glance(
+        gateway=reading.gateway.value,
+        catalogue=reading.profiles.catalogue,
+        buses=tuple(each.value for each in reading.buses if each.table.good(*_WIRE_KEYS)),
+        devices=tuple(each.value for each in reading.devices if each.table.good("id", "bus", "unit", "profile")),
+        problems=tuple(problems),
+    )
+
+
 def _checked(root: Table) -> Config:
     reading = read_config(root)
     check_reading(reading)
     assert root.findings is not None
-    root.findings.raise_if_any()
+    try:
+        root.findings.raise_if_any()
+    except ConfigurationError as error:
+        # A device that names a broken profile is a finding of this file; what breaks the profile is one of its own.
+        raise ConfigurationError([*error.problems, *reading.profiles.problems]) from None
     return reading.config()

@@ -1,13 +1,12 @@
 """What no single key can show: references, what is used twice, devices against their bus, rules against channels."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeVar, assert_never
 
 from drivers.modbus.load import BusLoad, serial_load, tcp_load
 from drivers.modbus.plan import plan_of
-from drivers.modbus.profile import load_profile, shipped_models
-from drivers.modbus.register_map import Profile, Quantity
+from drivers.modbus.register_map import Profile, Quantity, with_decimals
 from edge import rules
 from edge.config_read import Reading, Sourced
 from edge.config_table import Table
@@ -53,9 +52,9 @@ def devices_on(bus: Bus, devices: Iterable[Device]) -> tuple[Device, ...]:
     return tuple(device for device in devices if device.bus == bus.id)
 
 
-def load_of(bus: Bus, devices: Iterable[Device]) -> BusLoad:
-    """The load of a bus by the devices on it, whose profiles must exist."""
-    counts = [block.count for device in devices_on(bus, devices) for block in plan_of(load_profile(device.profile))]
+def load_of(bus: Bus, devices: Iterable[Device], profiles: Mapping[str, Profile]) -> BusLoad:
+    """The load of a bus by the devices on it, whose profiles, by model, must be there."""
+    counts = [block.count for device in devices_on(bus, devices) for block in plan_of(profiles[device.profile])]
     match bus:
         case RtuBus():
             return serial_load(counts, bus.poll_ms, bus.baud, bus.parity, bus.stop_bits)
@@ -168,7 +167,7 @@ def _check_references(reading: Reading) -> None:
     for device in reading.devices:
         _check_reference(device.table, "area", device.value.area, areas)
         _check_reference(device.table, "bus", device.value.bus, buses)
-        _check_reference(device.table, "profile", device.value.profile, shipped_models())
+        _check_reference(device.table, "profile", device.value.profile, reading.profiles.catalogue.models())
 
 
 def _check_reference(table: Table, key: str, name: str, known: Sequence[str]) -> None:
@@ -208,9 +207,11 @@ def _check_ages(reading: Reading) -> None:
 def _check_device(reading: Reading, device: Sourced[Device]) -> None:
     if not device.table.good("profile"):
         return
-    profile = load_profile(device.value.profile)
+    profile = with_decimals(reading.profiles.loaded[device.value.profile], device.value.decimals)
     _check_status_source(device, profile)
-    _check_gas(reading, device, profile)
+    _check_decimals(device, profile)
+    if device.table.good("decimals"):
+        _check_gas(reading, device, profile)
     for bus in reading.buses:
         if device.table.good("bus") and bus.value.id == device.value.bus:
             _check_on_bus(device, profile, bus)
@@ -227,6 +228,18 @@ def _check_status_source(device: Sourced[Device], profile: Profile) -> None:
             "name the person who accepts that"
         )
         device.table.refuse("no_status_accepted_by", what)
+
+
+def _check_decimals(device: Sourced[Device], profile: Profile) -> None:
+    stated = device.value.decimals is not None
+    if profile.decimals_by_hand and not device.table.written("decimals"):
+        what = (
+            f"missing: {profile.model} sends whole numbers and no register says how many decimals they have; "
+            "give 0 to 4, as its display shows (20.9 sent as 209 is 1)"
+        )
+        device.table.refuse("decimals", what)
+    elif stated and not profile.decimals_by_hand:
+        device.table.refuse("decimals", f"the profile of {profile.model} fixes its decimals; take this key out")
 
 
 def _check_gas(reading: Reading, device: Sourced[Device], profile: Profile) -> None:
@@ -283,6 +296,11 @@ def _check_on_bus(device: Sourced[Device], profile: Profile, bus: Sourced[Bus]) 
         what = f"{profile.model} may be asked each {profile.min_poll_ms / 1000:g} s at most"
         line = bus.table.line("poll_s")
         device.table.refuse("bus", f"{what}, and poll_s of bus {value.id!r} is less (line {line}); raise that one")
+    beat = profile.heartbeat
+    if beat is not None and bus.table.good("poll_s") and value.poll_ms > beat.moves_every_ms:
+        what = f"{profile.model} moves its heartbeat each {beat.moves_every_ms / 1000:g} s"
+        line = bus.table.line("poll_s")
+        device.table.refuse("bus", f"{what}, and poll_s of bus {value.id!r} is more (line {line}); lower that one")
     match value:
         case RtuBus():
             _check_on_line(device, profile, value, bus.table)
@@ -319,7 +337,7 @@ def _check_load(reading: Reading, bus: Sourced[Bus]) -> None:
     readable = bus.table.good("poll_s", "baud", "parity", "stop_bits", "id", "kind")
     if not readable or not all(device.table.good("profile", "bus") for device in on_bus):
         return
-    load = load_of(bus.value, [device.value for device in on_bus])
+    load = load_of(bus.value, [device.value for device in on_bus], reading.profiles.loaded)
     if not load.allowed:
         lines = listed([device.table.line("bus") for device in on_bus])
         what = (

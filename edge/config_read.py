@@ -8,8 +8,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from edge import rules
 from edge.config_ports import BY_PATH, bus_port_problem, reader_path_problem
+from edge.config_profiles import NamedProfiles, open_catalogue, read_named
 from edge.config_table import Table, path_is_plain
 from edge.config_values import (
+    RUN_DIR,
     Area,
     Bus,
     Clock,
@@ -53,6 +55,7 @@ class Reading:
     readers: tuple[Sourced[Reader], ...]
     buses: tuple[Sourced[Bus], ...]
     devices: tuple[Sourced[Device], ...]
+    profiles: NamedProfiles
 
     def config(self) -> Config:
         """The values alone. Only after ``Findings.raise_if_any``."""
@@ -67,6 +70,8 @@ class Reading:
             readers=tuple(each.value for each in self.readers),
             buses=tuple(each.value for each in self.buses),
             devices=tuple(each.value for each in self.devices),
+            profiles=self.profiles.loaded,
+            own_profiles=self.profiles.own,
         )
 
 
@@ -94,6 +99,7 @@ _HOST: Final[dict[str, Any]] = {
     "pattern": re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:]{2,39}"),
     "form": "a host name or an IP address",
 }
+_DAY_MS = 86_400_000
 _NUMERIC_HOST = re.compile(r"[0-9.]+|[0-9a-f]*:[0-9a-f:]*")
 """What is meant as an address: no name server would know it."""
 
@@ -136,6 +142,8 @@ def read_config(root: Table) -> Reading:
     """All tables. What is wrong is in ``root.findings``, unknown keys included."""
     gateway = _gateway(root.table("gateway"))
     simulate = gateway.value.simulate
+    catalogue = open_catalogue(gateway.table, gateway.value.profiles_dir)
+    devices = tuple(_device(table) for table in root.tables("device", count_min=0, count_max=1024))
     reading = Reading(
         root=root,
         gateway=gateway,
@@ -147,7 +155,8 @@ def read_config(root: Table) -> Reading:
         doors=tuple(_door(table) for table in root.tables("door", count_min=1, count_max=16)),
         readers=tuple(_reader(table, simulate) for table in root.tables("reader", count_min=1, count_max=16)),
         buses=tuple(_bus(table, simulate) for table in root.tables("bus", count_min=0, count_max=32)),
-        devices=tuple(_device(table) for table in root.tables("device", count_min=0, count_max=1024)),
+        devices=devices,
+        profiles=read_named(catalogue, [(each.table, each.value.profile) for each in devices]),
     )
     root.finish()
     return reading
@@ -161,7 +170,8 @@ def _gateway(table: Table) -> Sourced[Gateway]:
         organisation=table.getstring("organisation", **_DOMAIN),
         epoch=table.getint("epoch", minimum=1, maximum=9999, default=1),
         data_dir=table.getpath("data_dir", length_max=255, default=Path("/var/lib/permitgate")),
-        run_dir=table.getpath("run_dir", length_max=_SOCKET_PATH_MAX, default=Path("/run/permitgate")),
+        run_dir=table.getpath("run_dir", length_max=_SOCKET_PATH_MAX, default=RUN_DIR),
+        profiles_dir=table.getpath("profiles_dir", default=None),
         language="en" if table.getchoice("language", languages, default="zh") == "en" else "zh",
         simulate=table.getbool("simulate", default=False),
     )
@@ -189,6 +199,11 @@ def _policy(table: Table, simulate: bool) -> Sourced[Policy]:
         why = "" if simulate else "laxer only with simulate = true in [gateway]"
         return table.getmilliseconds(key, minimum_ms=lowest, maximum_ms=highest, default_ms=default_ms, why=why)
 
+    def checked(key: str, highest: int, unit: str, unit_ms: int) -> int:
+        # A simulated instrument needs no bump test unless somebody wants to see one asked for.
+        default = 0 if simulate else highest
+        return unit_ms * table.getint(key, minimum=0 if simulate else 1, maximum=highest, unit=unit, default=default)
+
     value = Policy(
         guardian_ms=_milliseconds(table, "guardian_s", 10_000, 28_800_000, 1_800_000),
         settle_ms=ruled("settle_s", (60_000, 3_600_000), (0, 3_600_000), 60_000),
@@ -201,9 +216,12 @@ def _policy(table: Table, simulate: bool) -> Sourced[Policy]:
         offline_begun_ms=_milliseconds(table, "offline_begun_s", 1_000, 259_200_000, 259_200_000),
         fresh_ms=_milliseconds(table, "fresh_s", 1_000, 900_000, 900_000),
         seal_ms=_milliseconds(table, "seal_s", 10_000, 300_000, 60_000),
-        rows_kept_days=table.getint("rows_kept_days", minimum=1, maximum=366, unit="days", default=30),
+        rows_kept_days=table.getint("rows_kept_d", minimum=1, maximum=366, unit="days", default=30),
         # AQ 3064.2-2025 4.2 [V]: a permit is kept a year at least, so what it rests on too [D]; some have 366 days.
-        readings_kept_days=table.getint("readings_kept_days", minimum=366, maximum=3660, unit="days", default=400),
+        readings_kept_days=table.getint("readings_kept_d", minimum=366, maximum=3660, unit="days", default=400),
+        bump_ms=checked("bump_h", 24, "hours", 3_600_000),
+        calibration_ms=checked("calibration_d", 180, "days", _DAY_MS),
+        verification_ms=checked("verification_d", 365, "days", _DAY_MS),
     )
     return Sourced(value, table)
 
@@ -346,5 +364,6 @@ def _device(table: Table) -> Sourced[Device]:
         area=table.getstring("area", **_ID),
         gas=table.getstring("gas", **_GAS, default=None),
         no_status_accepted_by=table.getstring("no_status_accepted_by", **_WORDS, default=None),
+        decimals=table.getint("decimals", minimum=0, maximum=4, default=None),
     )
     return Sourced(value, table)

@@ -5,7 +5,6 @@ from typing import Literal, assert_never
 
 from drivers.modbus.load import BusLoad
 from drivers.modbus.plan import plan_lines, plan_of
-from drivers.modbus.profile import load_profile
 from edge.config_check import devices_on, load_of
 from edge.config_values import Bus, Config, Device, Door, RtuBus, TcpBus
 from edge.core.entries import Json
@@ -111,9 +110,9 @@ def _plan(bus: Bus, config: Config) -> BusPlan:
     requests = [
         f"{device.id}: {line}"
         for device in devices_on(bus, config.devices)
-        for line in plan_lines(device.unit, plan_of(load_profile(device.profile)))
+        for line in plan_lines(device.unit, plan_of(config.profiles[device.profile]))
     ]
-    return BusPlan(bus, tuple(requests), load_of(bus, config.devices))
+    return BusPlan(bus, tuple(requests), load_of(bus, config.devices, config.profiles))
 
 
 def _device_line(device: Device, language: Literal["zh", "en"]) -> str:

@@ -291,12 +291,12 @@ class Table:
             return tuple(value)
         return ()
 
-    def getpath(self, key: str, *, length_max: int = 4096, default: Path | Required = REQUIRED) -> Path:
+    def getpath(self, key: str, *, length_max: int = 4096, default: Default | Required = REQUIRED) -> Path | Default:
         """An absolute path of at most ``length_max`` bytes, without ``..``; whether it exists is not asked."""
         form = f"an absolute path of at most {length_max} bytes, without '..'"
         present, value = self._take(key, default, f"text in quotes: {form}")
         if not present:
-            return Path("/") if isinstance(value, Required) else Path(value)
+            return Path("/") if isinstance(value, Required) else value
         if not isinstance(value, str):
             self.refuse(key, f"must be text in quotes ({form}), not {kind_of(value)}")
         elif not path_is_plain(value, length_max):

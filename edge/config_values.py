@@ -3,10 +3,13 @@
 Every time is whole milliseconds; paths are as written. ``edge.config.load`` makes them and nothing else does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from drivers.modbus.register_map import Profile
 
 __all__ = [
     "Area",
@@ -27,6 +30,10 @@ __all__ = [
 ]
 
 
+RUN_DIR = Path("/run/permitgate")
+"""Where a gateway answers unless its configuration says otherwise."""
+
+
 class FailState(Enum):
     """What a lock does without power: ``SAFE`` opens (maglock), ``SECURE`` stays shut (strike, free handle inside)."""
 
@@ -43,7 +50,10 @@ class Side(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Who this gateway is and where its files lie. ``epoch`` counts the journals that it ever began."""
+    """Who this gateway is and where its files lie. ``epoch`` counts the journals that it ever began.
+
+    ``profiles_dir`` holds the site's own device models; None: only those that ship.
+    """
 
     id: str
     site: str
@@ -51,6 +61,7 @@ class Gateway:
     epoch: int
     data_dir: Path
     run_dir: Path
+    profiles_dir: Path | None
     language: Literal["zh", "en"]
     simulate: bool
 
@@ -77,7 +88,10 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Ages and times, in milliseconds or days as named; ``config.example.toml`` says what each means."""
+    """Ages and times, in milliseconds or days as named; ``config.example.toml`` says what each means.
+
+    ``bump_ms``, ``calibration_ms`` and ``verification_ms`` are 0 where a simulated site asks for no such check.
+    """
 
     guardian_ms: int
     settle_ms: int
@@ -91,6 +105,9 @@ class Policy:
     seal_ms: int
     rows_kept_days: int
     readings_kept_days: int
+    bump_ms: int
+    calibration_ms: int
+    verification_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +200,8 @@ Bus: TypeAlias = RtuBus | TcpBus
 class Device:
     """A unit on a bus that measures in an area. ``gas`` is what a combustible channel is set to.
 
-    ``no_status_accepted_by`` names who accepted that this model cannot say when it is broken.
+    ``no_status_accepted_by`` names who accepted that this model cannot say when it is broken. ``decimals``: where no
+    register says them, how many the device's whole numbers have (2090 with 2 is 20.90); else None.
     """
 
     id: str
@@ -193,11 +211,16 @@ class Device:
     area: str
     gas: str | None
     no_status_accepted_by: str | None
+    decimals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole file. Ids are unique, every reference exists, and ``edge.config_check`` found nothing against it."""
+    """The whole file. Ids are unique, every reference exists, and ``edge.config_check`` found nothing against it.
+
+    ``profiles``: of each model that a device names, as it was when the file was checked; ``own_profiles``: the SHA-256
+    of each file among them that is the site's own.
+    """
 
     gateway: Gateway
     hq: Hq
@@ -209,3 +232,5 @@ class Config:
     readers: tuple[Reader, ...]
     buses: tuple[Bus, ...]
     devices: tuple[Device, ...]
+    profiles: Mapping[str, Profile]
+    own_profiles: Mapping[str, str]

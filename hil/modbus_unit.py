@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 READ_HOLDING, READ_INPUT = 3, 4
@@ -43,29 +44,45 @@ class Fault:
     code: int = 4
 
 
-def load_profile_data(model: str) -> dict[str, Any]:
-    """The text of a shipped profile as plain data. Raises FileNotFoundError for a model that is not shipped."""
+def load_profile_data(model: str, folder: Path | None = None) -> dict[str, Any]:
+    """A profile as plain data: the site's own in ``folder``, or a shipped one. Raises FileNotFoundError if neither."""
+    own = None if folder is None else folder / f"{model}.toml"
+    if own is not None and own.is_file():
+        return tomllib.loads(own.read_text(encoding="utf-8-sig"))
     return tomllib.loads((files("drivers.profiles") / f"{model}.toml").read_text(encoding="utf-8"))
 
 
 class SimulatedUnit:
-    """One device with unit number ``unit``; starts in status ok, all channels at the low end of their range."""
+    """One device with unit number ``unit``; starts in status ok, all channels at the low end of their range.
 
-    def __init__(self, profile: Mapping[str, Any], unit: int) -> None:
+    ``decimals``: as the configuration states them, where the profile leaves that to it.
+    Its heartbeat moves with every request for it, so that it moves however fast the site's time runs. A channel that
+    its profile would call frozen changes in its last bit from request to request, as a living sensor does.
+    """
+
+    def __init__(self, profile: Mapping[str, Any], unit: int, decimals: int | None = None) -> None:
         self.unit = unit
         self._registers = {each["name"]: each for each in profile["register"]}
-        self._channels = {each["name"]: each for each in profile["channel"]}
+        self._channels = {each["name"]: _scaled(each, decimals) for each in profile["channel"]}
         self._statuses: list[Mapping[str, Any]] = list(profile.get("status", []))
         self._lock = threading.Lock()
         self._words: dict[tuple[int, int], int] = {}
         self._held_back: dict[tuple[int, int], int] | None = None
         self._fault: Fault | None = None
         self._asked = 0
+        self._patterns: dict[str, int] = {}
+        self._measured: dict[str, str | int | float | Decimal] = {}
+        self._identities: list[Mapping[str, Any]] = list(profile.get("identity", []))
+        self._heartbeat: Mapping[str, Any] | None = profile.get("heartbeat")
+        self._moving_channels = [(each["register"], 1) for each in profile["channel"] if "frozen_after_s" in each]
+        self._beats = [] if self._heartbeat is None else [_beat(self._heartbeat)]
+        self._restless = self._moving_channels + self._beats
         for register in self._registers.values():
             self._put_pattern(register, 0)
         for name, channel in self._channels.items():
             self._put_unit(channel)
             self.set_value(name, channel["range"][0])
+        self.set_identity(foreign=False)
         self.set_status("ok")
 
     @property
@@ -85,9 +102,10 @@ class SimulatedUnit:
         if isinstance(value, float) and not math.isfinite(value):
             raw: float | int = value
         else:
-            scaled = Decimal(str(value)) / Decimal(spec.get("scale", "1"))
+            scaled = _raw_value(spec, Decimal(str(value)))
             raw = float(scaled) if register["type"] == "f32" else int(scaled.to_integral_value())
         self.set_register(register["name"], raw)
+        self._measured[channel] = value
 
     def set_register(self, name: str, raw: int | float) -> None:
         """What a register holds from now on, as a number of the register's type."""
@@ -102,12 +120,56 @@ class SimulatedUnit:
         Meanings as in profiles: ok, warming_up, inhibited, calibration, device_fault, over_range.
         """
         found = [(rule["register"], _raw_of(rule, meaning)) for rule in self._statuses]
-        if meaning != "ok" and all(raw is None for _, raw in found):
+        spoken_by_current = self._set_currents(meaning)
+        if meaning != "ok" and not spoken_by_current and all(raw is None for _, raw in found):
             raise ValueError(f"this device cannot say {meaning!r}")
         for rule, (name, raw) in zip(self._statuses, found, strict=True):
             if raw is None:
                 raw = _raw_of(rule, "ok")
-            self.set_register(name, 0 if raw is None else raw)
+            self._set_field(self._registers[name], rule.get("mask"), 0 if raw is None else raw)
+
+    def _set_field(self, register: Mapping[str, Any], mask: int | None, raw: int) -> None:
+        """Sets the bits in ``mask``, all without one, and leaves the register's other fields as they are."""
+        if mask is not None:
+            raw = (self._patterns[register["name"]] & ~mask) | (raw & mask)
+        self.set_register(register["name"], raw)
+
+    def _set_currents(self, meaning: str) -> bool:
+        """Every loop channel at a current that means ``meaning``, or back at what it measures. Whether one could."""
+        could = False
+        for name, spec in self._channels.items():
+            current_ma = _fault_current_ma(spec.get("loop"), meaning)
+            if current_ma is not None:
+                self.set_register(spec["register"], int(current_ma / Decimal(spec["loop"]["scale_ma"])))
+                could = True
+            elif "loop" in spec:
+                self.set_value(name, self._measured[name])
+        return could
+
+    def exceed(self, channel: str) -> None:
+        """The channel measures just above its range, as a device does that has no other way to say over-range."""
+        spec = self._channels[channel]
+        back = self._measured[channel]
+        self.set_value(channel, Decimal(spec["range"][1]) + 2 * Decimal(spec["resolution"]))
+        self._measured[channel] = back
+
+    def set_identity(self, *, foreign: bool) -> None:
+        """The identity registers as the profile demands, or as another model on the same cable would have them."""
+        if foreign and not self._identities:
+            raise ValueError("this device has no identity register")
+        for identity in self._identities:
+            content = identity["allowed"][0]["raw"]
+            if foreign:
+                allowed = {each["raw"] for each in identity["allowed"]}
+                lowest_bit = identity.get("mask", 1) & -identity.get("mask", 1)
+                content = next(each * lowest_bit for each in range(1, 256) if each * lowest_bit not in allowed)
+            self._set_field(self._registers[identity["register"]], identity.get("mask"), content)
+
+    def stop_heartbeat(self) -> None:
+        """The heartbeat stands still from now on, until ``heal``. Raises ValueError for a device that has none."""
+        if self._heartbeat is None:
+            raise ValueError("this device has no heartbeat")
+        self._restless = self._moving_channels
 
     def set_sentinel(self, channel: str) -> None:
         """Puts the profile's sentinel into the channel's register; all ones if the profile names none."""
@@ -135,6 +197,8 @@ class SimulatedUnit:
     def heal(self) -> None:
         """Ends every fault, ``freeze`` included. Status and values stay as they were set."""
         self._fault = None
+        self._restless = self._moving_channels + self._beats
+        self.set_identity(foreign=False)
         self.thaw()
 
     def answer(self, request: bytes) -> bytes:
@@ -151,12 +215,20 @@ class SimulatedUnit:
         if not 1 <= count <= _COUNT_MAX:
             return bytes([function | 0x80, ILLEGAL_VALUE])
         with self._lock:
+            self._live(function, range(address, address + count))
             words = self._words if self._held_back is None else self._held_back
             addresses = [each for code, each in words if code == function]
             if not addresses or address < min(addresses) or address + count > max(addresses) + 1:
                 return bytes([function | 0x80, ILLEGAL_ADDRESS])
             held = [words.get((function, each), 0) for each in range(address, address + count)]
         return struct.pack(f">BB{count}H", function, 2 * count, *held)
+
+    def _live(self, function: int, asked: range) -> None:
+        """Among what is asked: one beat of the heart, one step back or forth of what must not lie still."""
+        for name, bit in self._restless:
+            register = self._registers[name]
+            if register["address"] in asked and register.get("function", READ_HOLDING) == function:
+                self._put_pattern(register, self._patterns[name] ^ bit)
 
     def _put_unit(self, channel: Mapping[str, Any]) -> None:
         for code in channel.get("unit_codes", []):
@@ -165,6 +237,7 @@ class SimulatedUnit:
 
     def _put_pattern(self, register: Mapping[str, Any], pattern: int) -> None:
         """Lays the bits out in the register's byte order: A is the most significant byte of four."""
+        self._patterns[register["name"]] = pattern
         key = (register.get("function", READ_HOLDING), register["address"])
         if register["type"] in ("u16", "s16"):
             self._words[key] = pattern
@@ -173,6 +246,39 @@ class SimulatedUnit:
         sent = bytes(lettered[letter] for letter in register.get("order", "ABCD"))
         self._words[key] = int.from_bytes(sent[:2], "big")
         self._words[(key[0], key[1] + 1)] = int.from_bytes(sent[2:], "big")
+
+
+def _scaled(channel: Mapping[str, Any], decimals: int | None) -> Mapping[str, Any]:
+    """The channel with the scale and resolution that its decimals mean, where they are set by hand."""
+    if "decimals" not in channel:
+        return channel
+    step = str(Decimal(1).scaleb(-(decimals or 0)))
+    return {**channel, "scale": step, "resolution": step}
+
+
+def _beat(heartbeat: Mapping[str, Any]) -> tuple[str, int]:
+    """The register of the heartbeat and the bit of it that moves."""
+    mask = int(heartbeat.get("mask", 1))
+    return heartbeat["register"], mask & -mask
+
+
+def _raw_value(spec: Mapping[str, Any], value: Decimal) -> Decimal:
+    """The raw number that means ``value``: through scale and offset, or as a current between 4 and 20 mA."""
+    if "loop" not in spec:
+        return (value - Decimal(spec.get("offset", "0"))) / Decimal(spec.get("scale", "1"))
+    lowest, highest = map(Decimal, spec["range"])
+    return (4 + 16 * (value - lowest) / (highest - lowest)) / Decimal(spec["loop"]["scale_ma"])
+
+
+def _fault_current_ma(loop: Mapping[str, Any] | None, meaning: str) -> Decimal | None:
+    """The middle of the first band that says ``meaning``; NAMUR NE 43 where the loop names no bands."""
+    if loop is None:
+        return None
+    namur = {"from_ma": "0", "to_ma": "3.6", "means": "device_fault"}
+    for band in loop.get("bands", [namur]):
+        if band["means"] == meaning:
+            return (Decimal(band["from_ma"]) + Decimal(band["to_ma"])) / 2
+    return None
 
 
 def _raw_of(rule: Mapping[str, Any], meaning: str) -> int | None:

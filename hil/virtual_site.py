@@ -46,10 +46,10 @@ class Standing:
 class Instrument:
     """One detector or anemometer: what it measures and what is wrong with it. Methods may be called from any thread."""
 
-    def __init__(self, device: Device, timeout_ms: int) -> None:
-        profile = load_profile_data(device.profile)
+    def __init__(self, device: Device, timeout_ms: int, profiles_dir: Path | None = None) -> None:
+        profile = load_profile_data(device.profile, profiles_dir)
         self.id = device.id
-        self.unit = SimulatedUnit(profile, device.unit)
+        self.unit = SimulatedUnit(profile, device.unit, device.decimals)
         self.quantities: Mapping[str, str] = {each["quantity"]: each["name"] for each in profile["channel"]}
         self._units = {each["quantity"]: each["unit"] for each in profile["channel"]}
         self._values = {quantity: _RESTING.get(quantity, "0") for quantity in self.quantities}
@@ -188,7 +188,8 @@ class VirtualSite:
         return wiring
 
     def _serve_bus(self, bus: Bus) -> None:
-        found = [Instrument(each, bus.timeout_ms) for each in self.config.devices if each.bus == bus.id]
+        folder = self.config.gateway.profiles_dir
+        found = [Instrument(each, bus.timeout_ms, folder) for each in self.config.devices if each.bus == bus.id]
         self.instruments.update({each.id: each for each in found})
         site = ModbusSite([each.unit for each in found])
         self._stack.callback(site.close)

@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 from drivers.modbus.plan import Block
 from drivers.modbus.quantise import float_quantiser, integer_quantiser
-from drivers.modbus.register_map import ChannelProfile, Kind, Profile, Register, StatusRule, WordOrder
+from drivers.modbus.register_map import (
+    ChannelProfile,
+    CurrentLoop,
+    Identity,
+    Kind,
+    Profile,
+    Register,
+    StatusRule,
+    WordOrder,
+)
 from edge.ports.devices import Quality
 
 _FORMATS = {Kind.U16: "H", Kind.S16: "h", Kind.U32: "I", Kind.S32: "i", Kind.F32: "f"}
@@ -65,7 +74,8 @@ class _StatusJudge:
         found = self._remembered.get(raw)
         return self._look_up(int(raw)) if found is None else found
 
-    def _look_up(self, raw: int) -> Quality:
+    def _look_up(self, whole: int) -> Quality:
+        raw = whole & self._rule.mask
         raised = [meaning for mask, meaning in self._rule.bits if raw & mask]
         if raised:
             meaning = worst(raised)
@@ -74,8 +84,19 @@ class _StatusJudge:
             meaning = next((each.meaning for each in spans if each.lowest <= raw <= each.highest), self._rule.otherwise)
         if len(self._remembered) >= _REMEMBERED_MAX:
             self._remembered.clear()
-        self._remembered[raw] = meaning
+        self._remembered[whole] = meaning
         return meaning
+
+
+class _IdentityJudge:
+    """One identity register: another model, or another variant, on this unit number is a fault of the device."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._mask = identity.mask
+        self._allowed = frozenset(content for content, _ in identity.allowed)
+
+    def judge(self, raw: int | float) -> Quality:
+        return Quality.GOOD if int(raw) & self._mask in self._allowed else Quality.DEVICE_FAULT
 
 
 def worst(qualities: Sequence[Quality]) -> Quality:
@@ -102,10 +123,40 @@ class _Sentinels:
 
     def look_up(self, payloads: Sequence[bytes]) -> Quality | None:
         """What the register's bits mean; None: they are no sentinel."""
-        words = payload_of(self._register, self._layout, payloads[self._block])
-        if self._register.kind.words == 2:
-            words = bytes(words[index] for index in _BYTE_ORDERS[self._register.order])
-        return self._qualities.get(int.from_bytes(words, "big"))
+        return self._qualities.get(self._pattern(payloads))
+
+    def raw(self, payloads: Sequence[bytes]) -> int | float:
+        """The register's number."""
+        return raw_value(self._register.kind, self._pattern(payloads))
+
+    def _pattern(self, payloads: Sequence[bytes]) -> int:
+        return pattern_of(self._register, self._layout, payloads[self._block])
+
+
+class _LoopBands:
+    """The currents of a loop that are no measurement, and any sentinels of the input that measures it.
+
+    ``suspects`` are all counts outside the measuring band, and the sentinels.
+    """
+
+    def __init__(self, loop: CurrentLoop, sentinels: _Sentinels) -> None:
+        self._bands = loop.bands
+        self._lowest_raw, self._full_raw = loop.lowest_raw, loop.full_raw
+        self._sentinels = sentinels
+        self.suspects = self
+
+    def __contains__(self, raw: int | float) -> bool:
+        return not self._lowest_raw <= raw <= self._full_raw or raw in self._sentinels.suspects
+
+    def look_up(self, payloads: Sequence[bytes]) -> Quality | None:
+        """What the current means; None: it is a measurement."""
+        meant = self._sentinels.look_up(payloads)
+        if meant is not None:
+            return meant
+        raw = self._sentinels.raw(payloads)
+        if self._lowest_raw <= raw <= self._full_raw:
+            return None
+        return next((each.meaning for each in self._bands if each.lowest <= raw <= each.highest), Quality.OUT_OF_RANGE)
 
 
 class _Channel(NamedTuple):
@@ -115,7 +166,7 @@ class _Channel(NamedTuple):
     quantise: Callable[[int], int] | Callable[[float], int | None] | None
     lowest_steps: int
     highest_steps: int
-    sentinels: _Sentinels | None
+    sentinels: _Sentinels | _LoopBands | None
     unit_position: int
     unit_code: int | None
 
@@ -132,9 +183,11 @@ class Decoder:
             _compile_channel(channel, kinds[channel.register], order, _Sentinels(channel, blocks))
             for channel in profile.channels
         )
-        self._whole_device = tuple(
-            (order.index(rule.register), _StatusJudge(rule)) for rule in profile.statuses if rule.channels is None
-        )
+        judges: list[tuple[str, _StatusJudge | _IdentityJudge]] = [
+            (rule.register, _StatusJudge(rule)) for rule in profile.statuses if rule.channels is None
+        ]
+        judges += [(identity.register, _IdentityJudge(identity)) for identity in profile.identities]
+        self._whole_device = tuple((order.index(register), judge) for register, judge in judges)
         self._by_channel = tuple(
             (order.index(rule.register), _StatusJudge(rule), frozenset(map(self.channels.index, rule.channels)))
             for rule in profile.statuses
@@ -195,16 +248,36 @@ def _decode_channel(channel: _Channel, values: Values, payloads: Sequence[bytes]
 
 
 def _compile_channel(channel: ChannelProfile, kind: Kind, order: list[str], sentinels: _Sentinels) -> _Channel:
-    make = float_quantiser if kind is Kind.F32 else integer_quantiser
     return _Channel(
         position=order.index(channel.register),
-        quantise=make(channel.scale, channel.resolution, channel.quantity),
+        quantise=_quantiser(channel, kind),
         lowest_steps=channel.lowest_steps,
         highest_steps=channel.highest_steps,
-        sentinels=sentinels if channel.sentinels else None,
+        sentinels=_exclusions(channel, sentinels),
         unit_position=order.index(channel.unit_register) if channel.unit_register is not None else 0,
         unit_code=channel.unit_code,
     )
+
+
+def _exclusions(channel: ChannelProfile, sentinels: _Sentinels) -> _Sentinels | _LoopBands | None:
+    if channel.loop is not None:
+        return _LoopBands(channel.loop, sentinels)
+    return sentinels if channel.sentinels else None
+
+
+def _quantiser(channel: ChannelProfile, kind: Kind) -> Callable[[int], int] | Callable[[float], int | None] | None:
+    figures = (channel.scale, channel.resolution, channel.quantity, channel.offset)
+    if kind is not Kind.F32:
+        return _from_zero(channel.loop, integer_quantiser(*figures))
+    return float_quantiser(*figures)
+
+
+def _from_zero(loop: CurrentLoop | None, steps_of: Callable[[int], int] | None) -> Callable[[int], int] | None:
+    """In a loop, currents of a drifted zero are taken for 4 mA; outside one, ``steps_of`` as it is."""
+    if loop is None:
+        return steps_of
+    zero_raw, from_zero = loop.zero_raw, steps_of or int
+    return lambda raw: from_zero(max(raw, zero_raw))
 
 
 def block_unpacker(block: Block) -> Callable[[bytes], Values]:
@@ -239,3 +312,11 @@ def payload_of(register: Register, block: Block, payload: bytes) -> bytes:
     """The bytes of one register within its block's payload."""
     start = 2 * (register.address - block.address)
     return payload[start : start + 2 * register.kind.words]
+
+
+def pattern_of(register: Register, block: Block, payload: bytes) -> int:
+    """The bits of one register within its block's payload, as one number, word order undone."""
+    words = payload_of(register, block, payload)
+    if register.kind.words == 2:
+        words = bytes(words[index] for index in _BYTE_ORDERS[register.order])
+    return int.from_bytes(words, "big")

@@ -14,6 +14,7 @@ from drivers.modbus.client import (
 )
 from drivers.modbus.decode import Decoder
 from drivers.modbus.plan import plan_lines, plan_of
+from drivers.modbus.plausibility import plausibility_of
 from drivers.modbus.register_map import Profile
 from edge.ports.devices import BlockRead, MonotonicClock, MonotonicMs, Quality, Sleep
 from edge.ports.errors import DeviceError
@@ -29,7 +30,7 @@ class DeviceSettings:
 
 
 class ModbusReader:
-    """One device as a ``BlockReader``. ``trouble`` says why the last read failed, empty when it did not."""
+    """One device as a ``BlockReader``. ``trouble``: why the last read failed or is not believed; empty when neither."""
 
     def __init__(
         self, settings: DeviceSettings, connection: Connection, breaker: Breaker, clock: MonotonicClock
@@ -38,6 +39,7 @@ class ModbusReader:
         self.blocks = plan_of(settings.profile)
         self.trouble = ""
         self._decoder = Decoder(settings.profile, self.blocks)
+        self._plausibility = plausibility_of(settings.profile, self.blocks)
         self._connection = connection
         self._breaker = breaker
         self._clock = clock
@@ -75,6 +77,8 @@ class ModbusReader:
         self._breaker.succeeded()
         self.trouble = ""
         steps, qualities = self._decoder.decode(payloads)
+        if self._plausibility is not None:
+            steps, qualities, self.trouble = self._plausibility.judge(payloads, (steps, qualities), started)
         return BlockRead(self.device, self._decoder.channels, steps, qualities, started)
 
     def _prove(self) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from drivers.modbus.client import GATEWAY_EXCEPTIONS, BusDownError, Connection, ModbusExceptionError, Request
-from drivers.modbus.decode import Decoder, in_all_orders, payload_of
+from drivers.modbus.client import GATEWAY_EXCEPTIONS, BusDownError, ModbusExceptionError, Request
+from drivers.modbus.decode import Decoder, in_all_orders, pattern_of, payload_of
 from drivers.modbus.plan import Block, plan_of
+from drivers.modbus.plausibility import identity_mismatch
 from drivers.modbus.quantise import shortest_decimal
 from drivers.modbus.register_map import ChannelProfile, Kind, Profile, Register
 from edge.ports.devices import Quality
@@ -20,6 +21,14 @@ from edge.ports.errors import DeviceError
 
 Column = tuple[ChannelProfile, int | None, Quality]
 """A channel, its figure in steps of the resolution, and how good that is."""
+
+
+class Asks(Protocol):
+    """Whatever answers questions as a ``Connection`` does: a connection, or what one said before."""
+
+    def request(self, question: Request) -> bytes:
+        """The register bytes of the answer, 2 * count of them. Raises DeviceError."""
+        ...
 
 
 class _Answer(NamedTuple):
@@ -45,6 +54,11 @@ class Verdict(Enum):
         "decoded, but another register was not read: whether it is valid cannot be told",
     )
     NOT_GOOD = ("not_good", "设备声明数值无效", "the device says that the value is not valid")
+    FOREIGN = (
+        "foreign",
+        "不是该型号的设备，请核对型号、接线和站号",
+        "not a device of this model: check model, cable and unit number",
+    )
     STATUS = ("status", "状态寄存器", "a status register")
     REFUSED = (
         "refused",
@@ -86,7 +100,7 @@ class ProbeRow:
     detail: str
 
 
-def probe(connection: Connection, unit: int, profile: Profile) -> tuple[ProbeRow, ...]:
+def probe(connection: Asks, unit: int, profile: Profile) -> tuple[ProbeRow, ...]:
     """Reads each register of the profile once, in the blocks of normal polling. Device trouble is a verdict.
 
     The registers of a block that the device refuses are read one by one, to find the one that it does not have.
@@ -98,10 +112,26 @@ def probe(connection: Connection, unit: int, profile: Profile) -> tuple[ProbeRow
     read = {name: answer.data for name, answer in answers.items() if answer.data is not None}
     columns = _columns(profile, blocks, read)
     registers = [register for block in blocks for register in block.registers]
-    return tuple(_row(register, answers[register.name], columns.get(register.name, [])) for register in registers)
+    foreign = _foreign(profile, read)
+    return tuple(
+        _row(register, answers[register.name], columns.get(register.name, []), foreign.get(register.name, ""))
+        for register in registers
+    )
 
 
-def _read(connection: Connection, unit: int, profile: Profile, block: Block) -> dict[str, _Answer]:
+def _foreign(profile: Profile, read: Mapping[str, bytes]) -> dict[str, str]:
+    """By register: what it says of a device of another model."""
+    registers = {register.name: register for register in profile.registers}
+    found: dict[str, str] = {}
+    for identity in profile.identities:
+        register = registers[identity.register]
+        if register.name in read:
+            pattern = pattern_of(register, _block_of(register), read[register.name])
+            found[register.name] = found.get(register.name) or identity_mismatch(identity, register, pattern)
+    return found
+
+
+def _read(connection: Asks, unit: int, profile: Profile, block: Block) -> dict[str, _Answer]:
     question = Request(unit, block.function, block.address, block.count, profile.longest_reply_ms)
     try:
         payload = connection.request(question)
@@ -114,9 +144,7 @@ def _read(connection: Connection, unit: int, profile: Profile, block: Block) -> 
     return {register.name: _Answer(payload_of(register, block, payload), None) for register in block.registers}
 
 
-def _read_each(
-    connection: Connection, unit: int, profile: Profile, block: Block, refusal: DeviceError
-) -> dict[str, _Answer]:
+def _read_each(connection: Asks, unit: int, profile: Profile, block: Block, refusal: DeviceError) -> dict[str, _Answer]:
     """The registers of a refused block one by one. If each answers, it is the block that the device refuses."""
     found: dict[str, _Answer] = {}
     for register in block.registers:
@@ -148,18 +176,18 @@ def _columns(profile: Profile, blocks: tuple[Block, ...], read: Mapping[str, byt
 def _alone(profile: Profile, channel: ChannelProfile, read: Mapping[str, bytes]) -> Column:
     bare = replace(channel, unit_register=None, unit_code=None)
     register = next(each for each in profile.registers if each.name == channel.register)
-    cut = replace(profile, registers=(register,), channels=(bare,), statuses=())
+    cut = replace(profile, registers=(register,), channels=(bare,), statuses=(), identities=(), heartbeat=None)
     (steps,), (quality,) = Decoder(cut, (_block_of(register),)).decode([read[register.name]])
     return channel, steps, Quality.NEVER_READ if quality is Quality.GOOD else quality
 
 
-def _row(register: Register, answer: _Answer, columns: list[Column]) -> ProbeRow:
+def _row(register: Register, answer: _Answer, columns: list[Column], foreign: str) -> ProbeRow:
     where = (register.name, register.printed, register.function, register.address)
     if answer.data is None:
         assert answer.error is not None
         return ProbeRow(*where, "", (), "", "", None, _unanswered(answer.error), str(answer.error))
     orders = tuple(
-        (order.value, _shown(register.kind, value))
+        (order.value, number_text(register.kind, value))
         for order, value in in_all_orders(register.kind, answer.data).items()
     )
     decoded = ", ".join(_figure(channel, steps, quality) for channel, steps, quality in columns)
@@ -167,10 +195,12 @@ def _row(register: Register, answer: _Answer, columns: list[Column]) -> ProbeRow
     qualities = [each for _, _, each in columns]
     quality = next((each for each in qualities if each is not Quality.GOOD), Quality.GOOD) if columns else None
     verdict = Verdict.STATUS if quality is None else _VERDICTS.get(quality, Verdict.NOT_GOOD)
+    if foreign:
+        verdict = Verdict.FOREIGN
     if answer.error is not None:
         verdict = Verdict.REFUSED_IN_BLOCK
     judged = None if quality is Quality.NEVER_READ else quality
-    detail = "" if answer.error is None else str(answer.error)
+    detail = foreign if answer.error is None else str(answer.error)
     return ProbeRow(*where, answer.data.hex(" ", 2), orders, decoded, span, judged, verdict, detail)
 
 
@@ -197,7 +227,8 @@ def _span(channel: ChannelProfile) -> str:
     return f"{lowest} … {highest} {channel.unit}"
 
 
-def _shown(kind: Kind, value: int | float) -> str:
+def number_text(kind: Kind, value: int | float) -> str:
+    """A register's number for a person: a float as the shortest decimal that it can be, long ones cut to six digits."""
     if kind is not Kind.F32 or value - value != 0:
         return str(value)
     shortest: Decimal = shortest_decimal(value)

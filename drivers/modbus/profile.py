@@ -4,58 +4,44 @@ The keys are explained in ``drivers/profiles/generic.toml``.
 """
 
 import re
-from decimal import Decimal
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from itertools import pairwise
 
 from drivers.modbus.plan import PROTOCOL_MAX_REGISTERS
+from drivers.modbus.profile_channel import (
+    LONG_MAX,
+    WORD_MAX,
+    known_register,
+    raw_max,
+    read_channel,
+    read_line,
+    read_meaning,
+    read_name,
+)
 from drivers.modbus.register_map import (
-    ChannelProfile,
+    Heartbeat,
+    Identity,
     Kind,
     Manual,
     Profile,
-    Quantity,
     Register,
     SerialSettings,
     Span,
     StatusRule,
     WordOrder,
 )
-from edge.config_table import REQUIRED, Required, Table, read_table
-from edge.ports.devices import Quality
+from edge.config_table import Table, read_table
 from edge.ports.errors import ConfigurationError
 
-_MEANINGS = {
-    "ok": Quality.GOOD,
-    "warming_up": Quality.WARMING_UP,
-    "inhibited": Quality.INHIBITED,
-    "calibration": Quality.INHIBITED,
-    "device_fault": Quality.DEVICE_FAULT,
-    "over_range": Quality.OUT_OF_RANGE,
-}
 _BAUDS = {each: each for each in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)}
 _PARITIES = {each: each for each in ("N", "E", "O")}
 _MARKS = {each: each for each in ("V", "V2", "U", "D")}
-_UNITS = {each: each for each in ("%LEL", "%vol", "ppm", "mg/m3", "m/s", "deg")}
-_UNITS_OF = {
-    Quantity.COMBUSTIBLE: ("%LEL", "%vol"),
-    Quantity.OXYGEN: ("%vol",),
-    Quantity.TOXIC: ("ppm", "mg/m3"),
-    Quantity.WIND_SPEED: ("m/s",),
-    Quantity.WIND_DIRECTION: ("deg",),
-}
-_QUANTITIES = {each.value: each for each in Quantity}
 _KINDS = {each.value: each for each in Kind}
 _ORDERS = {each.value: each for each in WordOrder}
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_NAME_FORM = "lower-case letters, digits and _, at most 40"
-_LINE = re.compile(r"[^\n]{1,200}")
-_DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
-_POSITIVE = re.compile(r"(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?")
 _BAUD = re.compile("|".join(map(str, _BAUDS)))
-_WORD_MAX, _LONG_MAX = 0xFFFF, 0xFFFFFFFF
-_STEPS_MAX = 10**9
+_BEATS_MISSED = 2
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -88,15 +74,18 @@ def parse_profile(data: bytes, file: str) -> Profile:
 
 
 def _profile(root: Table) -> Profile:
-    registers = tuple(_register(table) for table in root.tables("register", count_min=1, count_max=200))
+    register_tables = root.tables("register", count_min=1, count_max=200)
+    registers = tuple(map(_register, register_tables))
     by_name = {register.name: register for register in registers}
-    channels = tuple(_channel(table, by_name) for table in root.tables("channel", count_min=1, count_max=64))
+    channel_tables = root.tables("channel", count_min=1, count_max=64)
+    channels = tuple(read_channel(table, by_name) for table in channel_tables)
     names = tuple(channel.name for channel in channels)
     statuses = tuple(_status(table, by_name, names) for table in root.tables("status", count_min=0, count_max=32))
+    identities = tuple(_identity(table, by_name) for table in root.tables("identity", count_min=0, count_max=16))
     profile = Profile(
-        model=root.getstring("model", pattern=_NAME, form=_NAME_FORM),
-        manufacturer=_line(root, "manufacturer"),
-        product=_line(root, "product"),
+        model=read_name(root, "model"),
+        manufacturer=read_line(root, "manufacturer"),
+        product=read_line(root, "product"),
         manual=_manual(root.table("manual")),
         gap=root.getint("gap", minimum=0, maximum=64, unit="registers"),
         max_registers=root.getint("max_registers", minimum=1, maximum=PROTOCOL_MAX_REGISTERS, unit="registers"),
@@ -106,17 +95,13 @@ def _profile(root: Table) -> Profile:
         registers=registers,
         channels=channels,
         statuses=statuses,
+        identities=identities,
+        heartbeat=_heartbeat(root.table("heartbeat"), by_name) if root.written("heartbeat") else None,
     )
     _check_names(root, profile)
+    _check_registers(register_tables, profile)
+    _check_hidden_states(channel_tables, profile)
     return profile
-
-
-def _line(table: Table, key: str) -> str:
-    return table.getstring(key, pattern=_LINE, form="one line of at most 200 letters")
-
-
-def _name(table: Table, key: str = "name") -> str:
-    return table.getstring(key, pattern=_NAME, form=_NAME_FORM)
 
 
 def _check_names(root: Table, profile: Profile) -> None:
@@ -125,22 +110,49 @@ def _check_names(root: Table, profile: Profile) -> None:
     for key, given in (("register", names), ("channel", channels)):
         for repeated in sorted({name for name in given if given.count(name) > 1}):
             root.refuse(key, f"two are named {repeated!r}; give each its own name")
-    used = {channel.register for channel in profile.channels} | {rule.register for rule in profile.statuses}
-    used |= {channel.unit_register for channel in profile.channels if channel.unit_register is not None}
-    for name in names:
-        if name not in used:
-            root.refuse("register", f"{name!r} is used by no channel and no status; use it or take it out")
-    ordered = sorted(profile.registers, key=lambda each: (each.function, each.address))
-    for first, second in pairwise(ordered):
+
+
+def _used(profile: Profile) -> set[str | None]:
+    used: set[str | None] = {channel.register for channel in profile.channels}
+    used |= {channel.unit_register for channel in profile.channels}
+    used |= {rule.register for rule in profile.statuses} | {each.register for each in profile.identities}
+    return used if profile.heartbeat is None else used | {profile.heartbeat.register}
+
+
+def _check_registers(tables: Sequence[Table], profile: Profile) -> None:
+    """That each register is used, lies beside the others and fits into one request."""
+    used = _used(profile)
+    placed = list(zip(tables, profile.registers, strict=True))
+    for table, register in placed:
+        if register.name not in used:
+            table.refuse("name", f"{register.name!r} is used by no channel and no status; use it or take it out")
+        if register.kind.words > profile.max_registers:
+            what = f"{register.kind.words} registers long, and max_registers of this device is {profile.max_registers}"
+            table.refuse("type", f"{register.kind.value} is {what}; raise that, or choose a type of one register")
+    placed.sort(key=lambda each: (each[1].function, each[1].address))
+    for (first_table, first), (table, second) in pairwise(placed):
         if first.function == second.function and second.address < first.end:
-            root.refuse("register", f"{first.name!r} and {second.name!r} overlap at address {second.address}")
-    if any(register.kind.words > profile.max_registers for register in profile.registers):
-        root.refuse("max_registers", "a register of this profile is longer; raise it to 2")
+            what = f"{second.address} is taken by {first.name!r} (line {first_table.line('address')})"
+            table.refuse("address", f"{what}; {second.name!r} may overlap no other: give {first.end} or more")
+
+
+def _check_hidden_states(tables: Sequence[Table], profile: Profile) -> None:
+    """A loop that looks good while nothing is measured is believed only together with a status of another source."""
+    for table, channel in zip(tables, profile.channels, strict=True):
+        spoken_of = any(rule.channels is None or channel.name in rule.channels for rule in profile.statuses)
+        if channel.loop is not None and channel.loop.looks_good and not spoken_of:
+            what = f"{channel.loop.looks_good}: no current shows it"
+            table.refuse(
+                "loop", f"{what}; add a [[status]] of another source, such as the fail relay on a contact input"
+            )
 
 
 def _manual(table: Table) -> Manual:
     return Manual(
-        _line(table, "title"), _line(table, "revision"), _line(table, "page"), table.getchoice("mark", _MARKS)
+        read_line(table, "title"),
+        read_line(table, "revision"),
+        read_line(table, "page"),
+        table.getchoice("mark", _MARKS),
     )
 
 
@@ -168,113 +180,78 @@ def _register(table: Table) -> Register:
     if kind.words == 1 and table.written("order"):
         table.refuse("order", f"a {kind.value} is one register and has no word order; take it out")
     return Register(
-        name=_name(table),
+        name=read_name(table),
         function=table.getint("function", minimum=3, maximum=4, default=3),
-        address=table.getint("address", minimum=0, maximum=_WORD_MAX + 1 - kind.words),
-        printed=_line(table, "printed"),
+        address=table.getint("address", minimum=0, maximum=WORD_MAX + 1 - kind.words),
+        printed=read_line(table, "printed"),
         kind=kind,
         order=table.getchoice("order", _ORDERS, default=WordOrder.ABCD),
     )
 
 
-def _known_register(table: Table, key: str, registers: dict[str, Register]) -> str:
-    name = _name(table, key)
-    if table.good(key) and name not in registers:
-        table.refuse(key, f"no register is named {name!r}; one of: {', '.join(registers)}")
+def _identity(table: Table, registers: dict[str, Register]) -> Identity:
+    name = _pattern_register(table, registers)
+    highest = raw_max(name, registers)
+    mask = table.getint("mask", minimum=1, maximum=highest, default=highest)
+    allowed = []
+    for each in table.tables("allowed", count_min=1, count_max=32):
+        allowed.append((_under_mask(each, "raw", 0, mask), read_line(each, "is")))
+    return Identity(name, mask, tuple(allowed))
+
+
+def _heartbeat(table: Table, registers: dict[str, Register]) -> Heartbeat:
+    name = _pattern_register(table, registers)
+    highest = raw_max(name, registers)
+    moves_every_ms = table.getmilliseconds("moves_every_s", minimum_ms=100, maximum_ms=30_000)
+    still_max_ms = table.getmilliseconds("still_max_s", minimum_ms=200, maximum_ms=60_000)
+    if table.good("moves_every_s", "still_max_s") and still_max_ms < _BEATS_MISSED * moves_every_ms:
+        least_s = _BEATS_MISSED * moves_every_ms / 1000
+        table.refuse("still_max_s", f"is less than {_BEATS_MISSED} beats; give {least_s:g} or more")
+    mask = table.getint("mask", minimum=1, maximum=highest, default=highest)
+    return Heartbeat(name, mask, moves_every_ms, still_max_ms)
+
+
+def _pattern_register(table: Table, registers: dict[str, Register]) -> str:
+    """A register that holds bits or codes, not a measurement."""
+    name = known_register(table, "register", registers)
+    if name in registers and registers[name].kind not in (Kind.U16, Kind.U32):
+        table.refuse("register", f"{name!r} is {registers[name].kind.value}; a status register is u16 or u32")
     return name
 
 
-def _decimal(table: Table, key: str, default: str | Required = REQUIRED) -> Decimal:
-    """An exact decimal above zero, written in quotes."""
-    text = table.getstring(key, pattern=_POSITIVE, form="a decimal above 0 in quotes", default=default)
-    return Decimal(text or "1")
-
-
-def _channel(table: Table, registers: dict[str, Register]) -> ChannelProfile:
-    quantity = table.getchoice("quantity", _QUANTITIES)
-    register = _known_register(table, "register", registers)
-    unit = table.getchoice("unit", {each: each for each in _UNITS_OF[quantity]})
-    resolution = _decimal(table, "resolution")
-    lowest_steps, highest_steps = _range_steps(table, resolution)
-    unit_register, unit_code = _unit_code(table, unit, registers)
-    pattern_max = _LONG_MAX if register in registers and registers[register].kind.words == 2 else _WORD_MAX
-    return ChannelProfile(
-        name=_name(table),
-        quantity=quantity,
-        register=register,
-        unit=unit,
-        scale=_decimal(table, "scale", default="1"),
-        resolution=resolution,
-        lowest_steps=lowest_steps,
-        highest_steps=highest_steps,
-        t90_s=table.getint("t90_s", minimum=0, maximum=600, unit="s"),
-        sentinels=tuple(
-            (each.getint("raw", minimum=0, maximum=pattern_max), _meaning(each))
-            for each in table.tables("sentinels", count_min=0, count_max=32)
-        ),
-        unit_register=unit_register,
-        unit_code=unit_code,
-    )
-
-
-def _range_steps(table: Table, resolution: Decimal) -> tuple[int, int]:
-    bounds = table.getlist("range", pattern=_DECIMAL, form="a decimal in quotes", count_min=2, count_max=2)
-    if not table.good("range", "resolution"):
-        return 0, 0
-    steps = [Decimal(bound) / resolution for bound in bounds]
-    if any(step != step.to_integral_value() or abs(step) > _STEPS_MAX for step in steps):
-        table.refuse("range", f"must be whole multiples of the resolution {resolution}, at most {_STEPS_MAX} of them")
-    elif steps[0] >= steps[1]:
-        table.refuse("range", "the first bound is not below the second; write the lower one first")
-    else:
-        return int(steps[0]), int(steps[1])
-    return 0, 0
-
-
-def _unit_code(table: Table, unit: str, registers: dict[str, Register]) -> tuple[str | None, int | None]:
-    codes = [
-        (each.getint("raw", minimum=0, maximum=_WORD_MAX), each.getchoice("unit", _UNITS))
-        for each in table.tables("unit_codes", count_min=0, count_max=32)
-    ]
-    if not codes:
-        return None, None
-    register = _known_register(table, "unit_register", registers)
-    found = [raw for raw, meant in codes if meant == unit]
-    if len(found) != 1:
-        table.refuse("unit_codes", f"the channel's unit {unit} must be among them exactly once")
-        return register, None
-    return register, found[0]
-
-
 def _status(table: Table, registers: dict[str, Register], channels: tuple[str, ...]) -> StatusRule:
-    name = _known_register(table, "register", registers)
-    if name in registers and registers[name].kind not in (Kind.U16, Kind.U32):
-        table.refuse("register", f"{name!r} is {registers[name].kind.value}; a status register is u16 or u32")
-    raw_max = _LONG_MAX if name in registers and registers[name].kind.words == 2 else _WORD_MAX
+    name = _pattern_register(table, registers)
+    highest = raw_max(name, registers)
     spoken_of = re.compile("|".join(map(re.escape, channels)) or "-")
     form = f"one of: {', '.join(channels)}"
+    mask = table.getint("mask", minimum=1, maximum=highest, default=highest)
     return StatusRule(
         register=name,
+        mask=mask,
         channels=table.getlist("channels", pattern=spoken_of, form=form, count_min=1, count_max=64, default=()) or None,
         bits=tuple(
-            (each.getint("mask", minimum=1, maximum=raw_max), _meaning(each))
+            (_under_mask(each, "mask", 1, mask), read_meaning(each))
             for each in table.tables("bits", count_min=0, count_max=32)
         ),
-        spans=tuple(_span(each, raw_max) for each in table.tables("values", count_min=0, count_max=64)),
-        otherwise=_meaning(table, "otherwise"),
+        spans=tuple(_span(each, mask) for each in table.tables("values", count_min=0, count_max=64)),
+        otherwise=read_meaning(table, "otherwise"),
     )
 
 
-def _span(table: Table, raw_max: int) -> Span:
+def _under_mask(table: Table, key: str, minimum: int, mask: int) -> int:
+    """Bits or a content of a register of which only ``mask`` is looked at: what lies outside it would never be seen."""
+    raw = table.getint(key, minimum=minimum, maximum=WORD_MAX if mask <= WORD_MAX else LONG_MAX)
+    if raw & ~mask:
+        table.refuse(key, f"0x{raw:X} has bits outside the mask 0x{mask:X}; give the content under the mask")
+    return raw
+
+
+def _span(table: Table, mask: int) -> Span:
     if table.written("raw"):
-        raw = table.getint("raw", minimum=0, maximum=raw_max)
-        return Span(raw, raw, _meaning(table))
-    lowest = table.getint("from", minimum=0, maximum=raw_max)
-    highest = table.getint("to", minimum=0, maximum=raw_max)
+        raw = _under_mask(table, "raw", 0, mask)
+        return Span(raw, raw, read_meaning(table))
+    lowest = _under_mask(table, "from", 0, mask)
+    highest = _under_mask(table, "to", 0, mask)
     if table.good("from", "to") and lowest > highest:
         table.refuse("from", f"{lowest} is above to = {highest}; write the lower one first")
-    return Span(lowest, highest, _meaning(table))
-
-
-def _meaning(table: Table, key: str = "means") -> Quality:
-    return table.getchoice(key, _MEANINGS)
+    return Span(lowest, highest, read_meaning(table))

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, lcm
 
 from drivers.modbus.register_map import Quantity
 
@@ -81,18 +81,27 @@ def _rounding_interval(value: float) -> tuple[Fraction, Fraction, bool]:
     return exact - below, exact + unit / 2, mantissa % 2 == 0
 
 
-def integer_quantiser(scale: Decimal, resolution: Decimal, quantity: Quantity) -> IntegerQuantiser | None:
-    """Raw integer to steps; None when they are the same number, so that the caller can skip the call."""
-    factor = Fraction(scale) / Fraction(resolution)
-    numerator, denominator = factor.numerator, factor.denominator
+def integer_quantiser(
+    scale: Decimal, resolution: Decimal, quantity: Quantity, offset: Decimal = Decimal(0)
+) -> IntegerQuantiser | None:
+    """Raw integer to steps of raw * scale + offset; None when they are the same number, so that no call is needed."""
+    factor, shift = Fraction(scale) / Fraction(resolution), Fraction(offset) / Fraction(resolution)
+    denominator = lcm(factor.denominator, shift.denominator)
+    numerator, added = int(factor * denominator), int(shift * denominator)
     if denominator == 1:
-        return None if numerator == 1 else lambda raw: raw * numerator
+        return None if (numerator, added) == (1, 0) else lambda raw: raw * numerator + added
     rounding = unsafe_rounding(quantity, resolution)
     if rounding is round_up:
-        return lambda raw: -(-raw * numerator // denominator)
+        return lambda raw: -((-raw * numerator - added) // denominator)
     if rounding is round_down:
-        return lambda raw: raw * numerator // denominator
-    return lambda raw: rounding(raw * factor)
+        return lambda raw: (raw * numerator + added) // denominator
+    fresh_air = ceil(FRESH_AIR_OXYGEN / Fraction(resolution) * denominator)
+
+    def away_from_fresh_air(raw: int) -> int:
+        scaled = raw * numerator + added
+        return scaled // denominator if scaled < fresh_air else -(-scaled // denominator)
+
+    return away_from_fresh_air
 
 
 def exact_float_steps(value: float, factor: Fraction, rounding: Callable[[Fraction], int]) -> int:
@@ -100,9 +109,15 @@ def exact_float_steps(value: float, factor: Fraction, rounding: Callable[[Fracti
     return rounding(Fraction(shortest_decimal(value)) * factor)
 
 
-def float_quantiser(scale: Decimal, resolution: Decimal, quantity: Quantity) -> FloatQuantiser:
-    """Binary32 (as a double) to steps; None for NaN and the infinities."""
+def float_quantiser(
+    scale: Decimal, resolution: Decimal, quantity: Quantity, offset: Decimal = Decimal(0)
+) -> FloatQuantiser:
+    """Binary32 (as a double) to steps of value * scale + offset; None for NaN and the infinities."""
     factor = Fraction(scale) / Fraction(resolution)
+    if offset:
+        return _shifted_quantiser(
+            factor, Fraction(offset) / Fraction(resolution), unsafe_rounding(quantity, resolution)
+        )
     double_factor = float(factor)
     rounding = unsafe_rounding(quantity, resolution)
     remembered: dict[float, int] = {}
@@ -144,3 +159,21 @@ def float_quantiser(scale: Decimal, resolution: Decimal, quantity: Quantity) -> 
         return exactly(value) if steps is None else steps
 
     return away_from_fresh_air
+
+
+def _shifted_quantiser(factor: Fraction, shift: Fraction, rounding: Callable[[Fraction], int]) -> FloatQuantiser:
+    """The exact path alone, remembered: where an offset nearly cancels the value, doubles lose digits that count."""
+    remembered: dict[float, int] = {}
+
+    def exactly(value: float) -> int | None:
+        steps = remembered.get(value)
+        if steps is not None:
+            return steps
+        if value - value != 0:
+            return None
+        if len(remembered) >= _REMEMBERED_MAX:
+            remembered.clear()
+        steps = remembered[value] = rounding(Fraction(shortest_decimal(value)) * factor + shift)
+        return steps
+
+    return exactly

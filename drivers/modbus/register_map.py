@@ -3,7 +3,7 @@
 Addresses are PDU offsets, counted from 0 (Modbus Application Protocol V1.1b3, 4.4): the manual's 40003 is offset 2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 
@@ -74,7 +74,7 @@ class Span:
 class StatusRule:
     """What a status register says: bits first (any that is set), else the span of the value, else ``otherwise``.
 
-    ``channels`` names the channels that it speaks of; None: all.
+    Only the bits in ``mask`` are looked at. ``channels`` names the channels that it speaks of; None: all.
     """
 
     register: str
@@ -82,14 +82,65 @@ class StatusRule:
     bits: tuple[tuple[int, Quality], ...]
     spans: tuple[Span, ...]
     otherwise: Quality
+    mask: int = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a register, under ``mask``, holds in this model and no other: each content with what it is, in words."""
+
+    register: str
+    mask: int
+    allowed: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Bits that a living device changes every ``moves_every_ms``; unchanged for ``still_max_ms`` it is not believed."""
+
+    register: str
+    mask: int
+    moves_every_ms: int
+    still_max_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentLoop:
+    """A channel whose register holds the current of a 4-20 mA loop, in raw counts of the channel's ``scale_ma``.
+
+    ``zero_raw`` and ``full_raw`` are 4 and 20 mA. From ``lowest_raw`` to ``zero_raw`` a drifted zero reads as the low
+    end of the range. Outside ``lowest_raw`` to ``full_raw`` there is no number: ``bands`` say why, else it is out of
+    range. ``looks_good`` says in words which states of the transmitter no current shows; empty: none.
+    """
+
+    lowest_raw: int
+    zero_raw: int
+    full_raw: int
+    bands: tuple[Span, ...]
+    looks_good: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """What a value may not do. Each is off when None; both in whole steps of the channel's resolution.
+
+    A value that stays within ``noise_steps`` of where it was for ``frozen_after_ms`` is frozen, unless it rests at one
+    of ``rests_at``. A value that moves by more than ``rate_steps`` a second is none.
+    """
+
+    noise_steps: int
+    frozen_after_ms: int | None
+    rests_at: tuple[int, ...]
+    rate_steps: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelProfile:
-    """One measured quantity: value = raw * scale in ``unit``; range and readings in whole steps of ``resolution``.
+    """One measured quantity: value = raw * scale + offset in ``unit``; range and readings in steps of ``resolution``.
 
     ``sentinels`` are raw bit patterns that are no measurement. ``unit_code``: the only content of ``unit_register``
     under which the value is in ``unit``; any other makes the reading undecodable, never a number in a wrong unit.
+    ``decimals_by_hand``: only the configuration knows the scale (``with_decimals``); until then it stands at 1.
     """
 
     name: str
@@ -104,6 +155,10 @@ class ChannelProfile:
     sentinels: tuple[tuple[int, Quality], ...]
     unit_register: str | None
     unit_code: int | None
+    offset: Decimal = Decimal(0)
+    loop: CurrentLoop | None = None
+    plausible: Plausible | None = None
+    decimals_by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +204,41 @@ class Profile:
     registers: tuple[Register, ...]
     channels: tuple[ChannelProfile, ...]
     statuses: tuple[StatusRule, ...]
+    identities: tuple[Identity, ...] = ()
+    heartbeat: Heartbeat | None = None
 
     @property
     def has_status(self) -> bool:
-        """Whether the device says itself that it is warming up, inhibited or broken."""
-        return bool(self.statuses)
+        """Whether the device says of each channel, in a register or by a current, that it is broken."""
+        return all(self._speaks_of(channel) for channel in self.channels)
+
+    @property
+    def decimals_by_hand(self) -> bool:
+        """Whether the configuration must state the decimals, because no register and no manual does."""
+        return any(channel.decimals_by_hand for channel in self.channels)
+
+    def _speaks_of(self, channel: ChannelProfile) -> bool:
+        if any(rule.channels is None or channel.name in rule.channels for rule in self.statuses):
+            return True
+        bands = channel.loop.bands if channel.loop is not None else ()
+        return any(band.meaning is Quality.DEVICE_FAULT for band in bands)
+
+
+def with_decimals(profile: Profile, decimals: int | None) -> Profile:
+    """The profile with that many decimals, 0 to 4, in each channel whose decimals are set by hand; None: as it is."""
+    if decimals is None:
+        return profile
+    return replace(profile, channels=tuple(_with_decimals(channel, decimals) for channel in profile.channels))
+
+
+def _with_decimals(channel: ChannelProfile, decimals: int) -> ChannelProfile:
+    if not channel.decimals_by_hand:
+        return channel
+    step, steps = Decimal(1).scaleb(-decimals), 10**decimals
+    return replace(
+        channel,
+        scale=step,
+        resolution=step,
+        lowest_steps=channel.lowest_steps * steps,
+        highest_steps=channel.highest_steps * steps,
+    )

@@ -74,6 +74,9 @@ def _check_report(path: Path) -> None:
         raise RefusedError(f"--json {path}: may not be written by this user; choose another file")
 
 
+CONFIG_DEFAULT = Path("/etc/permitgate/permitgate.toml")
+
+
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--json [FILE]``: the answer as JSON, to standard output or to a file."""
     option = click.option(
@@ -95,7 +98,7 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--config",
         "config_path",
         type=NamedPath(dir_okay=False, path_type=Path),
-        default=Path("/etc/permitgate/permitgate.toml"),
+        default=CONFIG_DEFAULT,
         show_default=True,
         envvar="PERMITGATE_CONFIG",
         show_envvar=True,

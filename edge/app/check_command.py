@@ -2,61 +2,18 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from drivers.modbus.client import Connection
-from drivers.modbus.probe import ProbeRow, Verdict, probe
 from edge.app.answers import USAGE, answer, write_json
-from edge.app.site_plan import profiles_of
-from edge.app.wiring import bus_settings
-from edge.app.wording import LANGUAGES, Language, printable
-from edge.config import Bus, Config, Device, RtuBus
+from edge.app.probing import gateway_runs, probe_devices, probed_json, probed_lines, running_line
+from edge.app.wording import LANGUAGES, printable
 from edge.config import check as check_file
-from edge.host import system_clock
-from edge.ports.errors import ConfigurationError, PermitgateError
-from edge.runtime.control import request
-
-_SILENT = frozenset({Verdict.NO_ANSWER, Verdict.REFUSED, Verdict.REFUSED_IN_BLOCK, Verdict.NOT_OPEN})
-
-_TEXT = {
-    "en": {
-        "device": "device {device} at unit {unit} of bus {bus}:",
-        "register": "  {register} ({printed}, function {function}, address {address}): {words}",
-        "raw": "    raw {raw}   {orders}",
-        "decoded": "    decoded {decoded}, {quality}; range {span}",
-        "held": "  NOT probed: `permitgate run` answers here and reads this serial line; stop it first",
-        "running": "`permitgate run` answers on {socket}",
-    },
-    "zh": {
-        "device": "设备 {device}，总线 {bus}，地址 {unit}：",
-        "register": "  {register}（{printed}，功能码 {function}，地址 {address}）：{words}",
-        "raw": "    原始 {raw}   {orders}",
-        "decoded": "    解码 {decoded}，{quality}；量程 {span}",
-        "held": "  未试读：`permitgate run` 正在运行并占用该串口，请先停止它",
-        "running": "`permitgate run` 正在运行（{socket}）",
-    },
-}
+from edge.ports.errors import ConfigurationError
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """What one device said to ``--probe``. ``held``: its serial line belongs to a running gateway: it was not asked."""
-
-    device: Device
-    rows: tuple[ProbeRow, ...]
-    held: bool = False
-
-    @property
-    def answered(self) -> bool:
-        """Whether every register was read."""
-        return not self.held and not any(row.verdict in _SILENT for row in self.rows)
-
-
-def check(config_path: Path, probe_devices: bool, json_to: str | None) -> None:
+def check(config_path: Path, with_probe: bool, json_to: str | None) -> None:
     """Exit 0: usable; 1: a device did not answer ``--probe``; 2: every finding as ``file:line: key: what``."""
     try:
         report = check_file(config_path)
@@ -64,21 +21,21 @@ def check(config_path: Path, probe_devices: bool, json_to: str | None) -> None:
         _refuse(error.problems, json_to)
         return
     config = report.config
-    running = probe_devices and _runs(config)
-    probed = _probe(config, running) if probe_devices else []
+    running = with_probe and gateway_runs(config.gateway.run_dir)
+    probed = probe_devices(config, running, config.devices) if with_probe else []
     ok = all(each.answered for each in probed)
     result = {**report.as_json(), "ok": ok, "lines": {language: report.lines(language) for language in LANGUAGES}}
-    if probe_devices:
-        result |= {"gateway_runs": running, "probe": [_json(each) for each in probed]}
+    if with_probe:
+        result |= {"gateway_runs": running, "probe": [probed_json(each) for each in probed]}
 
     def say() -> None:
         language = config.gateway.language
         for line in report.lines(language):
             click.echo(line)
         if running:
-            click.echo(_TEXT[language]["running"].format(socket=config.gateway.run_dir / "control.sock"))
+            click.echo(running_line(config))
         for each in probed:
-            for line in _lines(each, language):
+            for line in probed_lines(each, language):
                 click.echo(printable(line))
 
     answer(result, json_to, say, ok=ok)
@@ -90,82 +47,3 @@ def _refuse(problems: Sequence[str], json_to: str | None) -> None:
         for problem in problems:
             click.echo(problem, err=True)
     sys.exit(USAGE)
-
-
-def _runs(config: Config) -> bool:
-    """Whether a gateway of this configuration answers on its socket."""
-    try:
-        request(config.gateway.run_dir / "control.sock", {"do": "status"})
-    except (PermitgateError, OSError):
-        return False
-    return True
-
-
-def _probe(config: Config, running: bool) -> list[Probed]:
-    """Each device once. A serial line has one master: the one of a gateway that runs is left alone."""
-    found = []
-    profiles = profiles_of(config)
-    for bus in config.buses:
-        devices = [device for device in config.devices if device.bus == bus.id]
-        if running and isinstance(bus, RtuBus):
-            found += [Probed(device, (), held=True) for device in devices]
-            continue
-        connection = _connection(bus)
-        try:
-            found += [Probed(each, probe(connection, each.unit, profiles[each.id])) for each in devices]
-        finally:
-            connection.close()
-    return found
-
-
-def _connection(bus: Bus) -> Connection:
-    return Connection(bus_settings(bus), system_clock.monotonic_ms, system_clock.sleep)
-
-
-def _lines(probed: Probed, language: Language) -> list[str]:
-    text, device = _TEXT[language], probed.device
-    lines = [text["device"].format(device=device.id, bus=device.bus, unit=device.unit)]
-    if probed.held:
-        lines.append(text["held"])
-    for row in probed.rows:
-        words = row.verdict.words_zh if language == "zh" else row.verdict.words_en
-        fields = {"printed": row.printed, "function": row.function, "address": row.address}
-        lines.append(text["register"].format(register=row.register, words=words, **fields))
-        if row.detail:
-            lines.append(f"    {row.detail}")
-        if row.raw_hex:
-            orders = "  ".join(f"{order} {value}" for order, value in row.orders)
-            lines.append(text["raw"].format(raw=row.raw_hex, orders=orders))
-        if row.decoded:
-            quality = row.verdict.code if row.quality is None else row.quality.value
-            lines.append(text["decoded"].format(decoded=row.decoded, quality=quality, span=row.span))
-    return lines
-
-
-def _json(probed: Probed) -> dict[str, Any]:
-    return {
-        "device": probed.device.id,
-        "bus": probed.device.bus,
-        "unit": probed.device.unit,
-        "answered": probed.answered,
-        "held": probed.held,
-        "registers": [_row_json(row) for row in probed.rows],
-    }
-
-
-def _row_json(row: ProbeRow) -> dict[str, Any]:
-    return {
-        "register": row.register,
-        "printed": row.printed,
-        "function": row.function,
-        "address": row.address,
-        "raw": row.raw_hex,
-        "orders": dict(row.orders),
-        "decoded": row.decoded,
-        "range": row.span,
-        "quality": None if row.quality is None else row.quality.value,
-        "verdict": row.verdict.code,
-        "zh": row.verdict.words_zh,
-        "en": row.verdict.words_en,
-        "detail": row.detail,
-    }

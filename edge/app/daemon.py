@@ -294,6 +294,8 @@ class Daemon:
             if device.no_status_accepted_by is not None
         )
         self.inbox.post(Started("start", version("permitgate"), accepted))
+        for model, digest in self._config.own_profiles.items():
+            self._post(Noticed("model.own", model, f"sha256 {digest}"))
         known = read_authority(self._stores.authority_path)
         if known is not None:
             self._stores.load_issuers()

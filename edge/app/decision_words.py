@@ -6,6 +6,7 @@ from typing import Any
 from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.clock import ClockInterval
 from edge.core.decision import Decision, Failing, Outcome, PermitSlice, Question
+from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, judge
 from edge.core.rules import PermitType
 
@@ -49,6 +50,11 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "rule": "rule {rule}, {clause}",
         "good": "good",
         "missing": "no channel measures {quantity}",
+        "check": "{device}, {check}: {age} old (at most {allowed}): {verdict}",
+        "unchecked": "{device}, {check}: no record: {verdict}",
+        "bump": "bump test",
+        "calibration": "calibration",
+        "verification": "verification",
         "clock": "clock: between {lo} and {hi}, source {source}",
         "unbounded": "no upper bound",
         "authority": "HQ's word: {size} operations, {age} old (at most {normal}, work already begun {begun})",
@@ -86,6 +92,11 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "rule": "规则 {rule}，{clause}",
         "good": "合格",
         "missing": "没有通道测量 {quantity}",
+        "check": "{device}，{check}：距今 {age}（至多 {allowed}）：{verdict}",
+        "unchecked": "{device}，{check}：无登记：{verdict}",
+        "bump": "通气测试",
+        "calibration": "校准",
+        "verification": "检定",
         "clock": "时间：{lo} 至 {hi} 之间，来源 {source}",
         "unbounded": "无上界",
         "authority": "总部数据：{size} 条，距今 {age}（至多 {normal}，已开始的作业 {begun}）",
@@ -221,7 +232,22 @@ def _condition_lines(question: Question, language: Language) -> list[str]:
     lines = [text["conditions"]]
     for condition in conditions:
         lines += _condition(condition, language)
+    checks = dict.fromkeys(age for each in here for age in each.checks)
+    lines += [f"  {_check(age, language)}" for age in checks]
     return lines + [f"  {text['missing'].format(quantity=quantity)}" for quantity in missing]
+
+
+def _check(age: CheckAge, language: Language) -> str:
+    text = _TEXT[language]
+    reason = next((reason for reason, _ in overdue((age,))), None)
+    verdict = text["good"] if reason is None else f"{reason.value}, {reason_words(reason.value, language)}"
+    return text["unchecked" if age.age_ms is None else "check"].format(
+        device=age.device,
+        check=text[age.check.value],
+        age=seconds(age.age_ms),
+        allowed=seconds(age.allowed_ms),
+        verdict=verdict,
+    )
 
 
 def _condition(condition: Condition, language: Language) -> list[str]:

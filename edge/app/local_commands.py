@@ -85,7 +85,11 @@ def act(config_path: Path, act_on: tuple[str, str, str, str], photo: Path | None
     except RefusedError as error:
         raise click.UsageError(str(error)) from None
     message = {"do": "act", "action": action, "permit": permit, "by": by, "why": why}
-    found = ask(config, message) if photo is None else _ask_with_photo(config, message, photo)
+    found = (
+        ask(config, message)
+        if photo is None
+        else ask_with_file(config, {**message, "photo": True}, photo, ("--photo", photo_type))
+    )
 
     def say() -> None:
         click.echo(f"{action} {permit} by {by}: {'done / 完成' if found['ok'] else 'NO / 否'}, entry {found['entry']}")
@@ -94,15 +98,21 @@ def act(config_path: Path, act_on: tuple[str, str, str, str], photo: Path | None
     answer(found, json_to, say, ok=bool(found["ok"]))
 
 
-def _ask_with_photo(config: Config, message: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The photo goes along as an open file: the daemon may not be allowed to look where it lies."""
+def ask_with_file(
+    config: Config, message: Mapping[str, Any], path: Path, option: tuple[str, Callable[[bytes], str]]
+) -> dict[str, Any]:
+    """The file goes along open: the daemon may not be allowed to look where it lies.
+
+    ``option`` is its name on the command line, and what raises RefusedError for a file of another type.
+    """
+    name, type_of = option
     with path.open("rb") as file:
         start = file.read(PHOTO_BYTES_MAX + 1) if path.is_file() else b""
         try:
-            photo_type(start)
+            type_of(start)
         except RefusedError as error:
-            raise click.UsageError(f"--photo {path}: {error}") from None
-        return ask(config, {**message, "photo": True}, file.fileno())
+            raise click.UsageError(f"{name} {path}: {error}") from None
+        return ask(config, message, file.fileno())
 
 
 def sync_status(config_path: Path, json_to: str | None) -> None:

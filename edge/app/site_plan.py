@@ -2,22 +2,24 @@
 
 from collections.abc import Mapping
 
-from drivers.modbus.profile import load_profile
-from drivers.modbus.register_map import Profile
+from drivers.modbus.register_map import Profile, with_decimals
 from edge import rules
 from edge.config_values import Config, Device
 from edge.core.doors import DoorTiming
+from edge.core.instruments import Check, Demanded
 from edge.core.interlocks import Timing, bind
 from edge.core.rules import Channel, RulePack
 from edge.core.site import AreaPlan, DoorPlan, Policy, Site
 
+_GAS = frozenset({"combustible", "oxygen", "toxic"})
 _T90S_TO_SETTLE = 3
 """After three times its t90 a detector shows what it measures to within 0.1 % of the step [D]."""
 
 
 def profiles_of(config: Config) -> dict[str, Profile]:
     """The profile of each configured device."""
-    return {device.id: load_profile(device.profile) for device in config.devices}
+    profiles = config.profiles
+    return {each.id: with_decimals(profiles[each.profile], each.decimals) for each in config.devices}
 
 
 def build_site(config: Config) -> Site:
@@ -50,7 +52,22 @@ def build_site(config: Config) -> Site:
             offline_begun_ms=policy.offline_begun_ms,
             drift_ppm=config.clock.drift_ppm,
         ),
+        checks={device: _checks(config) for device, profile in profiles.items() if _measures_gas(profile)},
     )
+
+
+def _measures_gas(profile: Profile) -> bool:
+    return any(channel.quantity.value in _GAS for channel in profile.channels)
+
+
+def _checks(config: Config) -> Demanded:
+    policy = config.policy
+    allowed = (
+        (Check.BUMP, policy.bump_ms),
+        (Check.CALIBRATION, policy.calibration_ms),
+        (Check.VERIFICATION, policy.verification_ms),
+    )
+    return tuple((check, allowed_ms) for check, allowed_ms in allowed if allowed_ms)
 
 
 def _windows(profiles: Mapping[str, Profile], gust_window_ms: int) -> dict[str, dict[str, int]]:

@@ -17,6 +17,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "shown": " · last shown {age}: {code} {zh} / {en}",
         "siren": "SIREN of area {area} is sounding",
         "channel": "channel {channel}: {figure} {quality} ({age})",
+        "overdue": "instrument {device}: {check} missing or OVERDUE: see `permitgate instrument list`",
         "reader": "reader {reader} LOST: {why}",
         "freeze": "FROZEN {scope} by {by}: {why} (freeze {freeze}; only HQ can release it)",
         "permit": "permit {permit}: type {type} in {areas}{marks}",
@@ -46,6 +47,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "shown": " · 最近显示（{age}）：{code} {zh} / {en}",
         "siren": "区域 {area} 警笛 SIREN 正在鸣响",
         "channel": "通道 {channel}：{figure} {quality}（{age}）",
+        "overdue": "检测仪 {device}：{check} 缺少或已过期 OVERDUE：请运行 `permitgate instrument list`",
         "reader": "读卡器 {reader} 失联 LOST：{why}",
         "freeze": "已冻结 FROZEN {scope}，{by}：{why}（冻结编号 {freeze}，须总部解除）",
         "permit": "作业票 {permit}：类型 {type}，区域 {areas}{marks}",
@@ -92,6 +94,8 @@ def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
     for channel, each in found["readings"].items():
         age = _ago(each["age_ms"], language)
         lines.append(text["channel"].format(channel=channel, figure=each["figure"], quality=each["quality"], age=age))
+    overdue = [each for each in found["instruments"] if each["overdue"]]
+    lines += [text["overdue"].format(device=each["device"], check=each["check"]) for each in overdue]
     lines += [permit_line(permit, language) for permit in found["permits"]]
     journal = found["journal"]
     lines.append(text["journal"].format(durable=journal["durable"], rest=journal["durable"] - journal["acked"]))

@@ -1,7 +1,7 @@
 """Frozen values to bytes and back: for questions kept as evidence and for saved state.
 
-Bytes are JSON, fields in the order of their definition, keys of mappings sorted; decoding is strict: a missing,
-unknown or wrongly typed field is a ``CodecError``.
+Bytes are JSON, fields in the order of their definition, keys of mappings sorted; decoding is strict: an unknown or
+wrongly typed field is a ``CodecError``, and so is a missing one, unless it is marked ``LATER``.
 Only the types that the core's values use are known: dataclasses, enums, str, int, bool, None, optional values,
 ``tuple[X, ...]``, ``frozenset[str]`` and ``Mapping[str, X]``.
 """
@@ -14,6 +14,9 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import orjson
+
+LATER: Mapping[str, bool] = {"later": True}
+"""Metadata of a field that an earlier version did not write: where it is missing its default stands."""
 
 _T = TypeVar("_T")
 _Decoder = Callable[[Any, str], Any]
@@ -122,10 +125,11 @@ def _enumeration(hint: type[Enum]) -> _Decoder:
 def _dataclass(hint: Any) -> _Decoder:
     hints = get_type_hints(hint)
     decoders = {field.name: _decoder(hints[field.name]) for field in fields(hint)}
+    required = {each.name for each in fields(hint) if not each.metadata.get("later")}
 
     def read(plain: Any, place: str) -> Any:
-        if not isinstance(plain, dict) or plain.keys() != decoders.keys():
+        if not isinstance(plain, dict) or not required <= plain.keys() <= decoders.keys():
             raise CodecError(f"{place}: the fields {sorted(decoders)} were expected")
-        return hint(**{name: decoder(plain[name], f"{place}.{name}") for name, decoder in decoders.items()})
+        return hint(**{name: decoders[name](value, f"{place}.{name}") for name, value in plain.items()})
 
     return read

@@ -7,6 +7,7 @@ carried out at once; entries go to the journal, and only the step that handles `
 from dataclasses import replace
 from typing import assert_never
 
+from edge.core.checking import instrument_checked
 from edge.core.clock import Anchor, Now, better, contradicts
 from edge.core.doors import DoorState, Phase
 from edge.core.holding import authority_applied, operator
@@ -17,6 +18,7 @@ from edge.core.messages import (
     DoorFaulted,
     DoorMoved,
     Input,
+    InstrumentChecked,
     Noticed,
     Operator,
     Recorded,
@@ -79,6 +81,8 @@ def _dispatch(turn: Turn, message: Input) -> None:
             authority_applied(turn, message)
         case Operator():
             operator(turn, message)
+        case InstrumentChecked():
+            instrument_checked(turn, message)
         case ClockAnchored(anchor):
             _anchored(turn, anchor)
         case ClockStepped(step_ms):

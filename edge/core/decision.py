@@ -5,11 +5,14 @@ interlock good, a valid certificate, the guardian present, a trusted clock and y
 no. All failing reasons are given; the first in deny-first order is primary.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from edge.core.certificates import certificate_failing
 from edge.core.clock import ClockInterval
-from edge.core.facts import Certificate, Facts, Permit, Tap, Token
+from edge.core.codec import LATER
+from edge.core.facts import Facts, Permit, Tap, Token
+from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, Measured, judge
 from edge.core.reasons import ORDER, REVIEW_ONLY, Reason
 from edge.core.rules import PermitType
@@ -46,7 +49,8 @@ class PermitSlice:
     """One permit that the token names, with the slice of state that bears on it.
 
     ``guardian_age_ms`` is the age of the guardian's last tap in this area, ``harness_age_ms`` that of the confirmation,
-    None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures.
+    None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures. ``checks``
+    are those of the instruments that measure.
     """
 
     permit: Permit
@@ -58,6 +62,7 @@ class PermitSlice:
     harness_age_ms: int | None
     missing: tuple[str, ...]
     measured: tuple[Measured, ...]
+    checks: tuple[CheckAge, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +253,8 @@ def _permit_failing(question: Question, token: Token, each: PermitSlice) -> tupl
             fail(condition.reason, condition.measured.interlock.interlock)
     for quantity in each.missing:
         fail(Reason.CHANNEL_MISSING, quantity)
+    for reason, device in overdue(each.checks):
+        fail(reason, device)
     for reason in (*_standing(each), *_window(question, token, each.permit), *_person(question, token, each)):
         fail(reason)
     age_ms = _age_ms(question)
@@ -332,35 +339,10 @@ def _holder(question: Question, token: Token, each: PermitSlice) -> list[Reason]
     if worker is not None and worker.worker not in each.permit.workers:
         found.append(Reason.WORKER_NOT_ON_PERMIT)
     trades = () if each.permit_type is None else each.permit_type.certificates
-    certificate = _certificate_failing(question, trades)
+    certificate = certificate_failing(question.clock, question.facts.certificates, trades)
     if certificate is not None:
         found.append(certificate)
     return found
-
-
-def _certificate_failing(question: Question, trades: tuple[str, ...]) -> Reason | None:
-    """None if one certificate of a demanded trade is valid now; otherwise the reason closest to valid."""
-    if not trades:
-        return None
-    verdicts = {
-        _certificate_verdict(question.clock, each) for each in question.facts.certificates if each.trade in trades
-    }
-    if None in verdicts:
-        return None
-    for reason in (Reason.CERTIFICATE_IN_REVIEW, Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_INVALID):
-        if reason in verdicts:
-            return reason
-    return Reason.CERTIFICATE_MISSING
-
-
-def _certificate_verdict(clock: ClockInterval, certificate: Certificate) -> Reason | None:
-    """The earlier of review date and end date counts; ``resit`` inside the dates goes to a person."""
-    deadline_ms = min(certificate.ends_ms, certificate.review_due_ms or certificate.ends_ms)
-    if certificate.revoked or certificate.status not in ("valid", "resit", "review_overdue"):
-        return Reason.CERTIFICATE_INVALID
-    if clock.hi_ms is None or clock.hi_ms >= deadline_ms or certificate.status == "review_overdue":
-        return Reason.CERTIFICATE_EXPIRED
-    return Reason.CERTIFICATE_IN_REVIEW if certificate.status == "resit" else None
 
 
 def _guards(question: Question, here: tuple[PermitSlice, ...]) -> tuple[PermitSlice, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 from edge.core.clock import Anchor, ClockSource
 from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
+from edge.core.instruments import Check, Checked, with_check
 from edge.core.readings import MonotonicMs, UtcMs
 from edge.core.state import Durable, Presence, Running
 
@@ -28,6 +29,10 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             return replace(durable, anchor=_anchor(body))
         case "guardian.present":
             return replace(durable, guardians=_guardians(durable, entry, body))
+        case "instrument.checked":
+            passed = Checked(body["done_ms"], body["by"], entry.seq) if body["passed"] else None
+            register = with_check(durable.instruments, body["device"], Check(body["check"]), passed)
+            return replace(durable, instruments=register)
     return durable if entry.permit is None else _permit(durable, entry, entry.permit, body)
 
 

@@ -2,16 +2,19 @@
 
 from typing import assert_never
 
+from edge.core.checking import checks_of
 from edge.core.decision import IN_FORCE, STATUS_SUSPENDED
 from edge.core.entries import Json
 from edge.core.facts import Permit
 from edge.core.holds import Freeze
+from edge.core.instruments import overdue
 from edge.core.messages import Answer, AuthorityApplied, Operator, OperatorAction
 from edge.core.passing import relock_held
 from edge.core.reasons import Reason
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.core.watching import conditions_of, interlocks_of, watch
+from edge.core.who import who_failing
 
 _OPEN = IN_FORCE | {STATUS_SUSPENDED, 0}
 _PER_ENTRY = 10
@@ -87,7 +90,7 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
 def operator(turn: Turn, act: Operator) -> None:
     """A named person's act on a permit: done, or answered with every reason why not. Both are recorded."""
     permit = turn.state.permits.get(act.permit)
-    reasons = _who(turn.state, act) + (["permit_unknown"] if permit is None else [])
+    reasons = who_failing(turn.state, act.by, act.person, act.why) + (["permit_unknown"] if permit is None else [])
     if permit is None or reasons:
         _refuse(turn, act, reasons)
         return
@@ -100,19 +103,6 @@ def operator(turn: Turn, act: Operator) -> None:
             _release(turn, act, permit)
         case _:
             assert_never(act.action)
-
-
-def _who(state: State, act: Operator) -> list[str]:
-    reasons = []
-    if act.person is None:
-        reasons.append(Reason.WORKER_UNKNOWN.value)
-    elif act.person.revoked:
-        reasons.append(Reason.WORKER_REVOKED.value)
-    if state.durable.freezes.holds(f"worker:{act.by}"):
-        reasons.append(Reason.WORKER_FROZEN.value)
-    if not act.why.strip():
-        reasons.append("reason_missing")
-    return reasons
 
 
 def _refuse(turn: Turn, act: Operator, reasons: list[str]) -> None:
@@ -153,8 +143,10 @@ def _failing(turn: Turn, permit: Permit) -> list[str]:
     """Every reason why the conditions of a permit cannot be called good for their hold-off."""
     watch(turn, permit.permit)
     reasons = [each.reason.value for each in conditions_of(turn, permit) if each.reason is not None]
+    interlocks = interlocks_of(turn, permit)
+    reasons += [reason.value for reason, _ in overdue(checks_of(turn, interlocks))]
     since = turn.state.clear_since.get(permit.permit)
-    holdoff_ms = max((each.settle_ms for each in interlocks_of(turn, permit)), default=0)
+    holdoff_ms = max((each.settle_ms for each in interlocks), default=0)
     if not reasons and (since is None or turn.now_ms - since < holdoff_ms):
         reasons.append(Reason.READING_SETTLING.value)
     return list(dict.fromkeys(reasons))

@@ -8,6 +8,7 @@ from edge.core.clock import Anchor
 from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Permit, Tap, Worker
 from edge.core.holds import Freeze
+from edge.core.instruments import Check
 from edge.core.readings import BlockRead, MonotonicMs
 from edge.core.reasons import Reason
 
@@ -129,6 +130,24 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
+class InstrumentChecked:
+    """A named person checked an instrument at ``done_ms`` UTC; ``evidence`` shows what it said.
+
+    The rest is as in ``Operator``.
+    """
+
+    device: str
+    check: Check
+    done_ms: int
+    passed: bool
+    by: str
+    person: Worker | None
+    why: str
+    evidence: BlobReference
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClockAnchored:
     """A better source of time than the one held."""
 
@@ -169,6 +188,7 @@ Input: TypeAlias = (
     | RecordFailed
     | TimerDue
     | Operator
+    | InstrumentChecked
     | ClockAnchored
     | ClockStepped
     | Noticed

@@ -29,6 +29,9 @@ class Reason(Enum):
     READING_OUT_OF_RANGE = "reading_out_of_range"
     READING_NEVER_READ = "reading_never_read"
     READING_SETTLING = "reading_settling"
+    BUMP_OVERDUE = "bump_overdue"
+    CALIBRATION_OVERDUE = "calibration_overdue"
+    VERIFICATION_OVERDUE = "verification_overdue"
     BADGE_UNREADABLE = "badge_unreadable"
     TOKEN_ABSENT = "token_absent"
     TOKEN_MALFORMED = "token_malformed"
@@ -107,6 +110,15 @@ WORDS: dict[Reason, Words] = {
     Reason.READING_OUT_OF_RANGE: Words("检测仪超量程，禁止进入", "Detector out of range: keep out"),
     Reason.READING_NEVER_READ: Words("检测仪尚无读数，禁止进入", "Detector not read yet: keep out"),
     Reason.READING_SETTLING: Words("读数稳定中，请稍候再刷", "Readings settling: wait and tap again"),
+    Reason.BUMP_OVERDUE: Words(
+        "检测仪未做通气测试或已过期，请联系技术员", "Detector's bump test missing or overdue: call the technician"
+    ),
+    Reason.CALIBRATION_OVERDUE: Words(
+        "检测仪未校准或校准已过期，请联系技术员", "Detector's calibration missing or overdue: call the technician"
+    ),
+    Reason.VERIFICATION_OVERDUE: Words(
+        "检测仪未检定或检定已过期，请联系技术员", "Detector's verification missing or overdue: call the technician"
+    ),
     Reason.BADGE_UNREADABLE: Words("工牌读取失败，请重新贴卡", "Badge not read: hold it still and tap again"),
     Reason.TOKEN_ABSENT: Words("工牌上没有电子许可，请到发卡处", "No permit on this badge: go to the badge desk"),
     Reason.TOKEN_MALFORMED: Words("工牌数据损坏，请到发卡处", "Badge data damaged: go to the badge desk"),

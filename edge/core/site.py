@@ -1,9 +1,10 @@
 """The site as the controller sees it: what the configuration and the rule packs say, bound once at start."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.core.doors import DoorTiming
+from edge.core.instruments import Demanded
 from edge.core.interlocks import Demands
 from edge.core.rules import PermitType
 
@@ -51,8 +52,7 @@ class Policy:
 class Site:
     """Everything static. ``windows`` gives, by device and channel, the gust window of channels that have one.
 
-    ``channels`` names each device's channels, in the order of its blocks. ``build_ms`` is the time of this software's
-    release: no true clock is earlier.
+    ``channels`` names each device's channels, in the order of its blocks. ``checks`` are those demanded of a device.
     """
 
     gateway: str
@@ -64,3 +64,4 @@ class Site:
     channels: Mapping[str, tuple[str, ...]]
     windows: Mapping[str, Mapping[str, int]]
     policy: Policy
+    checks: Mapping[str, Demanded] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from edge.core.clock import Anchor
 from edge.core.doors import DoorState
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
+from edge.core.instruments import Register
 from edge.core.interlocks import Bounds, DeviceMemory
 from edge.core.readings import MonotonicMs
 from edge.core.site import Site
@@ -55,6 +56,7 @@ class Durable:
     running: Mapping[str, Running] = field(default_factory=dict)
     guardians: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict)
     harness: Mapping[str, Presence] = field(default_factory=dict)
+    instruments: Register = field(default_factory=dict)
     anchor: Anchor | None = None
     lowest_ms: int = 0
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import assert_never
 
 from edge.core import codec
+from edge.core.checking import checks_of
 from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide, ended
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
@@ -119,6 +120,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bo
         harness_age_ms=_age_ms(durable.harness.get(permit.permit), permit, turn),
         missing=demands.quantities(),
         measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in demands.interlocks),
+        checks=checks_of(turn, demands.interlocks),
     )
 
 

@@ -96,7 +96,7 @@ def watch(turn: Turn, permit_id: str, silent: str | None = None) -> None:
     failing = next((each for each in conditions if trips(each) and not _awaited(state, each, silent)), None)
     held = turn.state.durable.trips.get(permit_id)
     if failing is not None and (held is None or held.retest is not None):
-        _trip(turn, work, failing)
+        trip(turn, work, failing)
     if permit_id not in turn.state.durable.trips:
         return
     clear = all(each.reason in _CLEAR for each in conditions)
@@ -111,7 +111,7 @@ def _awaited(state: State, condition: Condition, silent: str | None) -> bool:
     return device not in state.memories and device != silent
 
 
-def _trip(turn: Turn, work: Work, condition: Condition) -> None:
+def trip(turn: Turn, work: Work, condition: Condition) -> None:
     """Siren and doors shut to entry at once; the record follows."""
     assert condition.reason is not None
     measured = condition.measured

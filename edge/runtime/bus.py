@@ -22,7 +22,7 @@ class BusReader(Protocol):
 
     @property
     def trouble(self) -> str:
-        """Why the last read failed; empty when it did not."""
+        """Why the last read failed, or why what it gave is not believed; empty when neither."""
         ...
 
     def read(self) -> BlockRead:
@@ -63,6 +63,7 @@ class BusLoop:
         self._sleep = sleep
         self._publish = publish
         self._lost: set[str] = set()
+        self._doubted: set[str] = set()
         self._log = structlog.get_logger().bind(bus=bus)
 
     def run(self, stop: threading.Event) -> None:
@@ -96,15 +97,27 @@ class BusLoop:
         self._publish(block)
 
     def _note_presence(self, reader: BusReader, block: BlockRead) -> None:
-        """One line when a device is lost, one when it is back; nothing in between."""
+        """One line when a device is lost or no longer believed, one when it is back; nothing in between."""
         if Quality.COMM_FAIL in block.qualities:
             self.failures += 1
             if reader.device not in self._lost:
                 self._lost.add(reader.device)
                 self._log.warning("device_lost", device=reader.device, why=reader.trouble)
-        elif reader.device in self._lost:
+            return
+        if reader.device in self._lost:
             self._lost.discard(reader.device)
             self._log.info("device_back", device=reader.device)
+        self._note_doubt(reader)
+
+    def _note_doubt(self, reader: BusReader) -> None:
+        if bool(reader.trouble) == (reader.device in self._doubted):
+            return
+        if reader.trouble:
+            self._doubted.add(reader.device)
+            self._log.warning("device_doubted", device=reader.device, why=reader.trouble)
+        else:
+            self._doubted.discard(reader.device)
+            self._log.info("device_believed", device=reader.device)
 
     def _wait_until(self, due: MonotonicMs, stop: threading.Event) -> None:
         while not stop.is_set():

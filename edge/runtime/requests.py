@@ -3,7 +3,7 @@
 import os
 import stat
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from threading import Condition
@@ -12,8 +12,9 @@ from typing import Any
 from edge.core.clock import Now
 from edge.core.decision import Decision, Outcome
 from edge.core.entries import BlobReference
-from edge.core.facts import Facts, Permit, Token, TokenVerdict
-from edge.core.messages import Answer, Input, Operator, OperatorAction
+from edge.core.facts import Facts, Permit, Token, TokenVerdict, Worker
+from edge.core.instruments import Check, ages, overdue
+from edge.core.messages import Answer, Input, InstrumentChecked, Operator, OperatorAction
 from edge.core.reasons import WORDS, Reason
 from edge.core.state import State
 from edge.core.tapping import ready
@@ -26,7 +27,9 @@ _ID_MOST, _WHY_MOST = 64, 500
 """What a person says goes into an entry as it is, and one that is too long for the journal would stop it."""
 PHOTO_BYTES_MAX = 16 * 1024 * 1024
 _PHOTO_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+_EVIDENCE_TYPES = {**_PHOTO_TYPES, b"%PDF-": "application/pdf"}
 _PIECE = 65_536
+_TIME_MS_END = 1 << 53
 
 
 class Answers:
@@ -65,7 +68,7 @@ class Requests:
         now: Callable[[State], Now],
         post: Callable[[Input], bool],
         authority_path: Path,
-        keep_photo: Callable[[bytes, str], BlobReference],
+        keep_evidence: Callable[[bytes, str], BlobReference],
     ) -> None:
         self.answers = Answers()
         self.status: Callable[[], Mapping[str, Any]] = dict
@@ -74,7 +77,7 @@ class Requests:
         self._now = now
         self._post = post
         self._authority_path = authority_path
-        self._keep_photo = keep_photo
+        self._keep_evidence = keep_evidence
 
     def handle(self, request: Mapping[str, Any], attached: int | None = None) -> Mapping[str, Any]:
         """One request; ``attached`` is the open photo that came with it. Raises RefusedError for one not known."""
@@ -84,8 +87,10 @@ class Requests:
             case {"do": "ready", "permit": str(permit)}:
                 return self._ready(permit)
             case {"do": "act", "action": str(action), "permit": str(permit), "by": str(by), "why": str(why)}:
-                photo = None if request.get("photo") in (None, False) else _photo(attached)
+                photo = None if request.get("photo") in (None, False) else _attached(attached, "photo")
                 return self._act(action, permit, (by, why), photo)
+            case {"do": "check", "device": str(device), "by": str(by), "why": str(why)}:
+                return self._check(request, device, (by, why), _attached(attached, "evidence"))
             case {"do": "sync"}:
                 self.poke()
                 return {"ok": True}
@@ -110,6 +115,7 @@ class Requests:
                 {"freeze": each.freeze, "scope": each.scope, "by": each.by, "why": each.why}
                 for each in durable.freezes.standing()
             ],
+            "instruments": list(_instruments(state, now)),
             "sirens": dict(state.sirens),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
             "entries": durable.next_entry,
@@ -143,15 +149,46 @@ class Requests:
             wanted = OperatorAction(action)
         except ValueError:
             raise RefusedError(f"unknown action {action[:32]!r}") from None
+        kept = None if photo is None else self._keep_evidence(photo, photo_type(photo))
+        return self._answered(Operator(wanted, permit, by, self._person(by), why, kept, uuid.uuid4().hex))
+
+    def _check(self, request: Mapping[str, Any], device: str, who: tuple[str, str], evidence: bytes) -> dict[str, Any]:
+        by, why = who
+        check_words(device, by, why)
+        done_ms = request.get("done_ms")
+        try:
+            check = Check(request.get("check"))
+        except ValueError:
+            raise RefusedError(f"unknown check {str(request.get('check'))[:32]!r}") from None
+        if type(request.get("passed")) is not bool or not (done_ms is None or _is_time(done_ms)):
+            raise RefusedError("check: passed must be true or false, done_ms UTC milliseconds or null")
+        if done_ms is None:
+            done_ms = self._now(self._state()).clock.lo_ms
+        kept = self._keep_evidence(evidence, evidence_type(evidence))
+        passed, person = bool(request["passed"]), self._person(by)
+        return self._answered(
+            InstrumentChecked(
+                device=device,
+                check=check,
+                done_ms=done_ms,
+                passed=passed,
+                by=by,
+                person=person,
+                why=why,
+                evidence=kept,
+                request=uuid.uuid4().hex,
+            )
+        )
+
+    def _person(self, worker: str) -> Worker | None:
         reader = AuthorityReader(self._authority_path)
         try:
-            person = reader.worker(by)
+            return reader.worker(worker)
         finally:
             reader.close()
-        request = uuid.uuid4().hex
-        kept = None if photo is None else self._keep_photo(photo, photo_type(photo))
-        act = Operator(wanted, permit, by, person, why, kept, request)
-        answer = self.answers.ask(request, lambda: self._post(act))
+
+    def _answered(self, act: Operator | InstrumentChecked) -> dict[str, Any]:
+        answer = self.answers.ask(act.request, lambda: self._post(act))
         return {"ok": answer.ok, "reasons": [_code(each) for each in answer.reasons], "entry": answer.entry}
 
 
@@ -161,19 +198,38 @@ def check_act(permit: str, by: str, why: str) -> None:
         _check_words(name, text, most)
 
 
+def check_words(device: str, by: str, why: str) -> None:
+    """As ``check_act``, for a check of an instrument."""
+    for name, text, most in (("device", device, _ID_MOST), ("by", by, _ID_MOST), ("reason", why, _WHY_MOST)):
+        _check_words(name, text, most)
+
+
 def photo_type(data: bytes) -> str:
     """The media type of a photo. Raises RefusedError for what is none, or too large."""
+    return _type_of(data, _PHOTO_TYPES, "photo: must be a JPEG or PNG")
+
+
+def evidence_type(data: bytes) -> str:
+    """The media type of a photo or a certificate. Raises RefusedError for what is none, or too large."""
+    return _type_of(data, _EVIDENCE_TYPES, "evidence: must be a JPEG, PNG or PDF")
+
+
+def _type_of(data: bytes, types: Mapping[bytes, str], allowed: str) -> str:
     if len(data) <= PHOTO_BYTES_MAX:
-        for magic, media_type in _PHOTO_TYPES.items():
+        for magic, media_type in types.items():
             if data.startswith(magic):
                 return media_type
-    raise RefusedError(f"photo: must be a JPEG or PNG of at most {PHOTO_BYTES_MAX} bytes")
+    raise RefusedError(f"{allowed} of at most {PHOTO_BYTES_MAX} bytes")
 
 
-def _photo(attached: int | None) -> bytes:
+def _is_time(value: object) -> bool:
+    return type(value) is int and 0 <= value < _TIME_MS_END
+
+
+def _attached(attached: int | None, name: str) -> bytes:
     """The bytes of the open file that came with a request. Raises RefusedError if it is no plain file."""
     if attached is None or not stat.S_ISREG(os.fstat(attached).st_mode):
-        raise RefusedError("photo: must come with the request, as an open file")
+        raise RefusedError(f"{name}: must come with the request, as an open file")
     found = bytearray()
     while len(found) <= PHOTO_BYTES_MAX and (piece := os.pread(attached, _PIECE, len(found))):
         found += piece
@@ -211,6 +267,23 @@ def _permit_status(state: State, permit: Permit) -> dict[str, Any]:
         if trip is None
         else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
     }
+
+
+def _instruments(state: State, now: Now) -> Iterator[dict[str, Any]]:
+    """Each demanded check of each instrument, done or not."""
+    register = state.durable.instruments
+    for device, demanded in state.site.checks.items():
+        for age in ages(device, demanded, register, now.clock):
+            done = register.get(device, {}).get(age.check.value)
+            yield {
+                "device": device,
+                "check": age.check.value,
+                "done_ms": None if done is None else done.done_ms,
+                "by": None if done is None else done.by,
+                "entry": None if done is None else done.entry,
+                "allowed_ms": age.allowed_ms,
+                "overdue": any(overdue((age,))),
+            }
 
 
 def _facts(state: State, reader: AuthorityReader, permit: Permit, worker: str) -> Facts:
@@ -257,6 +330,9 @@ ACT_WORDS = {
     "reason_missing": ("须写明理由", "a reason in words is needed"),
     "not_guardian": ("只有该许可的监护人可以确认", "only this permit's guardian may confirm"),
     "not_tripped": ("该许可没有跳闸", "this permit is not tripped"),
+    "device_unknown": ("本网关没有该检测仪，或其无须检查", "no instrument of that id is to be checked here"),
+    "check_in_future": ("检查时间在未来", "the check would have been done in the future"),
+    "check_older": ("已登记更新的检查", "a later check is recorded already"),
     "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
 }

@@ -94,6 +94,7 @@ def proofs_in(members: Mapping[str, bytes], folder: str) -> list[tuple[str, tlog
     return [(name, read_proof(data, name)) for name, data in names]
 
 
+@lru_cache(maxsize=256)
 def read_proof(data: bytes, name: str) -> tlog_proof.TlogProof:
     """The proof of a member's contents, unverified."""
     try:

@@ -156,6 +156,17 @@ def test_a_missing_or_unknown_field_is_refused(change):
         decode(orjson.dumps(table), Durable)
 
 
+def test_a_question_of_an_earlier_version_is_decided_as_it_was() -> None:
+    """Its permits do not know of instrument checks: none was demanded then."""
+    evidence = next(each.evidence for each in begun_bench().entries if each.evidence is not None)
+    question, table = decode(evidence, Question), orjson.loads(evidence)
+    for each in table["permits"]:
+        assert each.pop("checks") == []
+    earlier = decode(orjson.dumps(table), Question)
+    assert earlier == question
+    assert decide(earlier) == decide(question)
+
+
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", {1: 2}, 2**64])
 def test_what_has_no_encoding_is_our_mistake_and_says_so(value):
     with pytest.raises(TypeError):

@@ -4,6 +4,7 @@ import contextlib
 import struct
 import tomllib
 from decimal import Decimal
+from fractions import Fraction
 from importlib.resources import files
 
 import pytest
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from drivers.modbus.client import BadReplyError, ModbusExceptionError, Request, _checked_rtu, _checked_tcp
 from drivers.modbus.decode import Decoder, in_all_orders
 from drivers.modbus.plan import plan_of
+from drivers.modbus.plausibility import plausibility_of
 from drivers.modbus.profile import load_profile, parse_profile, shipped_models
-from drivers.modbus.register_map import Kind, WordOrder
-from edge.ports.devices import Quality
+from drivers.modbus.register_map import Kind, Quantity, WordOrder
+from edge.ports.devices import MonotonicMs, Quality
 from edge.ports.errors import ConfigurationError
 from hil.modbus_unit import SimulatedUnit, load_profile_data
 
@@ -30,6 +32,41 @@ def test_any_payload_gives_numbers_only_where_they_are_good(model: str, data: st
     for channel, found, quality in zip(profile.channels, steps, qualities, strict=True):
         assert (found is not None) == (quality is Quality.GOOD)
         assert found is None or channel.lowest_steps <= found <= channel.highest_steps
+
+
+LOOPS = [each for each in shipped_models() if load_profile(each).channels[0].loop is not None]
+CHECKED = [each for each in shipped_models() if plausibility_of(load_profile(each), plan_of(load_profile(each)))]
+
+
+@given(st.sampled_from(LOOPS), st.integers(0, 0xFFFF))
+def test_a_current_is_a_number_exactly_within_its_measuring_band(model: str, raw: int) -> None:
+    (channel,) = load_profile(model).channels
+    assert channel.loop is not None
+    (steps,), (quality,) = DECODERS[model].decode([raw.to_bytes(2, "big")])
+    assert (steps is not None) == (channel.loop.lowest_raw <= raw <= channel.loop.full_raw)
+    if quality is Quality.GOOD:
+        share = Fraction(max(raw, channel.loop.zero_raw) - channel.loop.zero_raw, 16_000)
+        exact = channel.lowest_steps + share * (channel.highest_steps - channel.lowest_steps)
+        assert steps is not None
+        assert abs(steps - exact) < 1
+        assert steps <= exact if channel.quantity is Quantity.OXYGEN and exact < 209 else steps >= exact
+
+
+@given(st.sampled_from(CHECKED), st.data())
+def test_whatever_is_checked_no_number_appears_and_what_is_doubted_has_none(model: str, data: st.DataObject) -> None:
+    profile = load_profile(model)
+    checks = plausibility_of(profile, plan_of(profile))
+    assert checks is not None
+    now = 0
+    for _ in range(data.draw(st.integers(1, 6))):
+        now += data.draw(st.integers(0, 700_000))
+        payloads = [data.draw(st.binary(min_size=2 * each.count, max_size=2 * each.count)) for each in plan_of(profile)]
+        columns = DECODERS[model].decode(payloads)
+        steps, qualities, why = checks.judge(payloads, columns, MonotonicMs(now))
+        for before, found, quality in zip(columns[0], steps, qualities, strict=True):
+            assert (found is not None) == (quality is Quality.GOOD)
+            assert found in (None, before)
+        assert not why or Quality.DEVICE_FAULT in qualities
 
 
 @given(st.integers(0, 1000), st.sampled_from(["ABCD", "CDAB", "BADC", "DCBA"]))
@@ -74,6 +111,56 @@ def test_any_text_as_a_profile_is_refused_with_its_place(data: bytes) -> None:
         parse_profile(data, "bad.toml")
     assert caught.value.problems
     assert all(problem.startswith("bad.toml:") for problem in caught.value.problems)
+
+
+VALUES = [
+    '"0"',
+    '"-1"',
+    '"1e9"',
+    '"0.0000001"',
+    "0",
+    "-1",
+    "1.5",
+    "nan",
+    "true",
+    "[]",
+    "{}",
+    '"x"',
+    '["0", "1"]',
+    "2026-01-01",
+]
+
+
+@given(st.sampled_from(shipped_models()), st.data())
+def test_a_profile_with_lines_lost_doubled_or_given_another_value_is_read_or_refused(
+    model: str, data: st.DataObject
+) -> None:
+    lines = load_profile_text(model).splitlines()
+    for _ in range(data.draw(st.integers(1, 4))):
+        number = data.draw(st.integers(0, len(lines) - 1))
+        key, equals, _ = lines[number].partition(" = ")
+        change = data.draw(st.sampled_from(["lose", "double", "value"]))
+        if change == "lose":
+            lines[number] = ""
+        elif change == "double":
+            lines.insert(data.draw(st.integers(0, len(lines))), lines[number])
+        elif equals and not key.startswith("#"):
+            lines[number] = f"{key} = {data.draw(st.sampled_from(VALUES))}"
+    text = "\n".join(lines).encode()
+    problems = problems_of(text)
+    assert all(problem.startswith("changed.toml:") for problem in problems)
+    if not problems:
+        profile = parse_profile(text, "changed.toml")
+        assert Decoder(profile, plan_of(profile)).channels
+
+
+def problems_of(text: bytes) -> list[str]:
+    """What is wrong with a profile; nothing if it is right."""
+    try:
+        parse_profile(text, "changed.toml")
+    except ConfigurationError as error:
+        return error.problems
+    return []
 
 
 @given(st.binary(max_size=300))

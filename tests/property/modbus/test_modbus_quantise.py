@@ -26,6 +26,7 @@ near_steps = st.integers(-2_000, 20_000).flatmap(
 )
 resolutions = st.sampled_from(["0.1", "0.01", "1", "0.5", "0.001"])
 scales = st.sampled_from(["1", "0.1", "0.01", "2.5"])
+offsets = st.sampled_from(["0", "-50", "0.05", "-6.25", "1000.125"])
 quantities = st.sampled_from(list(Quantity))
 
 
@@ -64,6 +65,21 @@ def test_the_fast_way_gives_what_the_exact_way_gives(
     assert quantise(value) == expected, "and remembers the same"
 
 
+@given(near_steps, scales, resolutions, quantities, st.sampled_from(["-50", "0.05", "-6.25"]))
+def test_a_float_with_an_offset_is_the_shortest_decimal_scaled_and_shifted_exactly(
+    pattern: int, scale: str, resolution: str, quantity: Quantity, offset: str
+) -> None:
+    value = binary32(pattern)
+    quantise = float_quantiser(Decimal(scale), Decimal(resolution), quantity, Decimal(offset))
+    if not math.isfinite(value):
+        assert quantise(value) is None
+        return
+    exact = Fraction(shortest_decimal(value)) * Fraction(Decimal(scale)) + Fraction(Decimal(offset))
+    expected = unsafe_rounding(quantity, Decimal(resolution))(exact / Fraction(Decimal(resolution)))
+    assert quantise(value) == expected
+    assert quantise(value) == expected, "and remembers the same"
+
+
 @given(bit_patterns | near_steps)
 def test_the_shortest_decimal_reads_back_and_none_shorter_does(pattern: int) -> None:
     value = binary32(pattern)
@@ -80,10 +96,10 @@ def test_the_shortest_decimal_reads_back_and_none_shorter_does(pattern: int) -> 
             assert not reads_back(candidate, pattern), (text, candidate)
 
 
-@given(st.integers(0, 0xFFFF), scales, resolutions, quantities)
-def test_integers_are_scaled_exactly(raw: int, scale: str, resolution: str, quantity: Quantity) -> None:
-    quantise = integer_quantiser(Decimal(scale), Decimal(resolution), quantity)
-    exact = raw * Fraction(Decimal(scale)) / Fraction(Decimal(resolution))
+@given(st.integers(-0x8000, 0xFFFF), scales, resolutions, quantities, offsets)
+def test_integers_are_scaled_exactly(raw: int, scale: str, resolution: str, quantity: Quantity, offset: str) -> None:
+    quantise = integer_quantiser(Decimal(scale), Decimal(resolution), quantity, Decimal(offset))
+    exact = (raw * Fraction(Decimal(scale)) + Fraction(Decimal(offset))) / Fraction(Decimal(resolution))
     assert (raw if quantise is None else quantise(raw)) == unsafe_rounding(quantity, Decimal(resolution))(exact)
 
 

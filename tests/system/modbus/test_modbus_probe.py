@@ -1,6 +1,6 @@
 """``check --probe`` on devices that do not answer as their profile says: each register that can be read is shown."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.system
 
 
 class OddUnit(SimulatedUnit):
-    """An XCD without the registers ``missing``, that answers requests of at most ``longest`` registers."""
+    """A device without the registers ``missing``, that answers requests of at most ``longest`` registers."""
 
-    def __init__(self, missing: tuple[int, ...] = (), longest: int = 125) -> None:
-        super().__init__(load_profile_data("honeywell_xcd"), 1)
+    def __init__(self, missing: tuple[int, ...] = (), longest: int = 125, model: str = "honeywell_xcd") -> None:
+        super().__init__(load_profile_data(model), 1)
         self._missing = missing
         self._longest = longest
 
@@ -32,13 +32,13 @@ class OddUnit(SimulatedUnit):
 
 
 @contextmanager
-def probed(unit: SimulatedUnit | None) -> Iterator[dict[str, ProbeRow]]:
-    """The rows of an XCD at unit 1; None: a gateway behind which nothing has that number."""
+def probed(unit: SimulatedUnit | None, model: str = "honeywell_xcd") -> Iterator[dict[str, ProbeRow]]:
+    """The rows of that model at unit 1; None: a gateway behind which nothing has that number."""
     site = ModbusSite([] if unit is None else [unit])
     settings = BusSettings("b1", "tcp", 200, host="127.0.0.1", tcp_port=site.serve_tcp())
     connection = Connection(settings, monotonic_ms, sleep)
     try:
-        yield {row.register: row for row in probe(connection, 1, load_profile("honeywell_xcd"))}
+        yield {row.register: row for row in probe(connection, 1, load_profile(model))}
     finally:
         connection.close()
         site.close()
@@ -56,6 +56,31 @@ def test_one_register_that_the_device_lacks_hides_no_other(missing: int, name: s
         assert (gas.raw_hex, gas.decoded, gas.quality) == ("415e 6666", "13.9 %LEL", None)
         assert gas.verdict is Verdict.UNJUDGED
         assert dict(gas.orders).keys() == {"ABCD", "CDAB", "BADC", "DCBA"}
+
+
+def xrl(change: Callable[[SimulatedUnit], None]) -> dict[str, ProbeRow]:
+    """The rows of an XRL at unit 1, after ``change``."""
+    unit = OddUnit(model="honeywell_xrl_combustible")
+    unit.set_value("gas", "13.9")
+    change(unit)
+    with probed(unit, "honeywell_xrl_combustible") as rows:
+        return rows
+
+
+def test_another_model_is_named_by_the_register_that_gives_it_away() -> None:
+    rows = xrl(lambda unit: unit.set_register("system_id", 0x2501))
+    assert rows["system_id"].verdict is Verdict.FOREIGN
+    assert "system_id (40101) is 0x2500, not 0x2600" in rows["system_id"].detail
+    assert rows["gas_reading"].verdict is Verdict.NOT_GOOD
+    assert rows["sensor_type"].verdict is Verdict.STATUS
+    assert {row.verdict for row in xrl(lambda unit: None).values()} == {Verdict.PLAUSIBLE, Verdict.STATUS}
+
+
+def test_a_value_is_shown_also_where_identity_and_heartbeat_were_not_read() -> None:
+    with probed(OddUnit((131,), model="honeywell_xrl_combustible"), "honeywell_xrl_combustible") as rows:
+        assert rows["sensor_type"].verdict is Verdict.REFUSED
+        assert rows["gas_reading"].verdict is Verdict.UNJUDGED
+        assert rows["gas_reading"].decoded == "0.0 %LEL"
 
 
 def test_a_device_that_refuses_only_the_block_is_told_so() -> None:

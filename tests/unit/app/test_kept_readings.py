@@ -23,7 +23,7 @@ def config_with(folder: Path, policy: str) -> Path:
 
 @pytest.mark.parametrize(
     ("policy", "rows_days", "files_days"),
-    [("", 30, 400), ("rows_kept_days = 7\nreadings_kept_days = 3660", 7, 3660)],
+    [("", 30, 400), ("rows_kept_d = 7\nreadings_kept_d = 3660", 7, 3660)],
 )
 def test_rows_and_files_go_when_the_policy_says(tmp_path: Path, policy: str, rows_days: int, files_days: int) -> None:
     config = load(config_with(tmp_path, policy))
@@ -43,7 +43,7 @@ def test_rows_and_files_go_when_the_policy_says(tmp_path: Path, policy: str, row
     assert asked == [("thin", NOW_MS - rows_days * DAY_MS, None), ("expire", NOW_MS - files_days * DAY_MS, 7)]
 
 
-@pytest.mark.parametrize("key", ["readings_kept_days = 365", "rows_kept_days = 0", "seal_s = 301"])
+@pytest.mark.parametrize("key", ["readings_kept_d = 365", "rows_kept_d = 0", "seal_s = 301"])
 def test_a_policy_below_the_rules_or_beyond_reason_is_refused_with_its_range(tmp_path: Path, key: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         load(config_with(tmp_path, key))

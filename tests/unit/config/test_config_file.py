@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.app.site_plan import profiles_of
 from edge.config import FailState, RtuBus, Side, TcpBus, check, load, parse
 from edge.config_ports import bus_port_problem, reader_path_problem
 from edge.ports.errors import ConfigurationError
@@ -199,12 +200,33 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(old: str, new: 
         ('no_status_accepted_by = "Wang Fang"', "", "missing: renke_rs_fsjt_n01 cannot say when it is broken"),
         ('no_status_accepted_by = "Wang Fang"', 'no_status_accepted_by = ""', "1 to 64 characters"),
         ('gas = "methane"', 'gas = "methane"\nno_status_accepted_by = "X"', "does report its status"),
+        ('gas = "methane"', 'gas = "methane"\ndecimals = 1', "fixes its decimals; take this key out"),
+        ('"honeywell_xcd"', '"pemtech_pt495_combustible"', "decimals: missing: pemtech_pt495_combustible sends whole"),
+        (
+            '"honeywell_xcd"',
+            '"pemtech_pt495_combustible"\ndecimals = 5',
+            "5 is out of range; give a whole number from 0 to 4",
+        ),
         ('area = "a2"\nno_status', 'area = "a2"\ngas = "methane"\nno_status', "measures no gas; take this key out"),
     ],
 )
 def test_a_device_must_fit_its_bus_its_profile_and_the_rules(old: str, new: str, expected: str) -> None:
     problems = _problems((old, new))
     assert any(expected in problem for problem in problems), problems
+
+
+def test_a_bus_polled_more_slowly_than_a_heartbeat_moves_is_refused() -> None:
+    xrl = ('"honeywell_xcd"', '"honeywell_xrl_combustible"')
+    (problem,) = _problems(xrl, ("poll_s = 1.0", "poll_s = 5.001"))
+    assert "honeywell_xrl_combustible moves its heartbeat each 5 s, and poll_s of bus 'b1' is more (line" in problem
+    parse(_changed(xrl, ("poll_s = 1.0", "poll_s = 5")).encode(), "gw.toml")
+
+
+def test_decimals_of_the_configuration_reach_the_profile_that_polls() -> None:
+    stated = '"pemtech_pt495_combustible"\ndecimals = 1'
+    config = parse(_changed(('"honeywell_xcd"', stated)).encode(), "gw.toml")
+    (channel,) = profiles_of(config)["gas-1"].channels
+    assert (str(channel.scale), str(channel.resolution), channel.highest_steps) == ("0.1", "0.1", 1_000)
 
 
 def test_a_bus_that_cannot_keep_its_period_is_refused_with_the_arithmetic_and_the_devices() -> None:

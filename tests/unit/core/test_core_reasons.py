@@ -21,6 +21,7 @@ from sites import (
 
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.facts import Side, TokenRefusal, TokenVerdict, Worker
+from edge.core.instruments import Check
 from edge.core.messages import (
     DoorFaulted,
     DoorInput,
@@ -92,6 +93,16 @@ def _gas():
 @produces(Reason.WIND_OVER_LIMIT)
 def _wind():
     return _tap(prepare=lambda bench: bench.block("wind1", 80))
+
+
+@produces(Reason.BUMP_OVERDUE, Reason.CALIBRATION_OVERDUE, Reason.VERIFICATION_OVERDUE)
+def _unchecked():
+    def demand(bench):
+        bench.state = replace(
+            bench.state, site=replace(bench.state.site, checks={"gas1": tuple((each, 1) for each in Check)})
+        )
+
+    return _tap(prepare=demand)
 
 
 def _oxygen(steps):

@@ -32,7 +32,7 @@ class ScriptedReader:
 
     def __init__(self, device: str, time: SiteTime, script: Callable[[int], bool], takes_ms: int = 0) -> None:
         self.device = device
-        self.trouble = "no reply"
+        self.trouble = ""
         self._time = time
         self._script = script
         self._takes_ms = takes_ms
@@ -40,6 +40,7 @@ class ScriptedReader:
     def read(self) -> BlockRead:
         started = self._time.clock()
         self._time.now_ms += self._takes_ms
+        self.trouble = "" if self._script(started) else "no reply"
         if self._script(started):
             return BlockRead(self.device, ("gas",), (5,), (Quality.GOOD,), started)
         return self.unreadable(started)
@@ -82,6 +83,24 @@ def test_lost_and_back_are_logged_once_each() -> None:
         run(time, ScriptedReader("a", time, lambda now: not 5_000 <= now < 12_000))
     assert [(line["event"], line["device"]) for line in lines] == [("device_lost", "a"), ("device_back", "a")]
     assert lines[0]["why"] == "no reply"
+
+
+class DoubtedReader(ScriptedReader):
+    """Answers always; what it says is not believed while the script is False."""
+
+    def read(self) -> BlockRead:
+        self.trouble = "" if self._script(self._time.clock()) else "not the XRL of this profile"
+        quality = Quality.DEVICE_FAULT if self.trouble else Quality.GOOD
+        return BlockRead(self.device, ("gas",), (None if self.trouble else 5,), (quality,), self._time.clock())
+
+
+def test_a_device_that_answers_and_is_not_believed_is_logged_once_with_the_reason() -> None:
+    time = SiteTime(20_500)
+    with capture_logs() as lines:
+        loop, _ = run(time, DoubtedReader("a", time, lambda now: not 5_000 <= now < 12_000))
+    assert [line["event"] for line in lines] == ["device_doubted", "device_believed"]
+    assert lines[0]["why"] == "not the XRL of this profile"
+    assert loop.failures == 0, "it answered"
 
 
 def test_a_defect_in_one_driver_silences_neither_its_device_nor_its_bus() -> None:

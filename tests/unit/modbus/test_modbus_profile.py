@@ -31,6 +31,22 @@ def test_every_shipped_profile_loads_and_names_its_manual() -> None:
         assert all(register.printed for register in profile.registers)
 
 
+def test_every_shipped_profile_is_in_the_list_of_models_with_its_status_and_mark() -> None:
+    text = (files("drivers.profiles") / "MODELS.md").read_text(encoding="utf-8")
+    rows = {row[1].strip(" `"): row for line in text.splitlines() if (row := line.split("|"))[1:2] and "`" in row[1]}
+    assert set(rows) == set(shipped_models())
+    for model, row in rows.items():
+        profile = load_profile(model)
+        status, mark, also = row[4].strip(), row[6].strip(), row[7]
+        assert (status != "none") == profile.has_status, model
+        assert mark == profile.manual.mark, model
+        assert ("by hand" in also or also.strip() == "as above") or not profile.decimals_by_hand, model
+
+
+def test_a_model_s_name_fits_where_the_configuration_names_it() -> None:
+    assert max(map(len, shipped_models())) <= 32
+
+
 def test_an_xcd_is_asked_for_printed_registers_only() -> None:
     profile = load_profile("honeywell_xcd")
     blocks = plan_of(profile)
@@ -82,7 +98,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
         ("gap = 4", "gap = 4\nretries = 3", "retries", "unknown key"),
         ("max_registers = 16", "max_registers = 200", "max_registers", "125"),
         ('printed = "40003"', 'printed = "40003"\norder = "CDAB"', "order", "no word order"),
-        ("address = 2", "address = 1", "register", "overlap"),
+        ("address = 2", "address = 1", "address", "may overlap no other"),
         ('name = "status"', 'name = "gas"', "register", "give each its own name"),
         ("default_baud = 9600", "default_baud = 1200", "default_baud", "not among bauds"),
         ('register = "status"', 'register = "gas"', "register", "u16 or u32"),
