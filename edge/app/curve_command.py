@@ -68,6 +68,7 @@ _TEXT = {
         "entry": ", entry {entry}",
         "more": "{count} more gaps: --json or --csv has them all",
         "no_gap": "no gap longer than two polls",
+        "missing": "{device}: a limit names it and this configuration does not have it: NOT SHOWN",
     },
     "zh": {
         "head": "作业票 {permit}：作业时间 {first} 至 {last}",
@@ -82,6 +83,7 @@ _TEXT = {
         "entry": "，见第 {entry} 条",
         "more": "另有 {count} 处间断：见 --json 或 --csv",
         "no_gap": "没有超过两个轮询周期的间断",
+        "missing": "{device}：限值涉及该设备，但当前配置中已没有：未显示",
     },
 }
 
@@ -107,6 +109,11 @@ class _Shown:
         """Whether every gap has its entry, and every file is what its hash says."""
         gaps = [gap for told in self.curves for gap in told.gaps]
         return not any(gap.why in (FILE_LOST, UNTOLD) for gap in gaps) and not self.troubles
+
+    @property
+    def missing(self) -> list[str]:
+        """Devices whose limits held and that this configuration does not have any more: nothing of them is shown."""
+        return sorted({limit.device for limit in self.work.limits} - self.profiles.keys())
 
     @property
     def troubles(self) -> list[str]:
@@ -161,6 +168,7 @@ def _lines(shown: _Shown, language: Language) -> list[str]:
     if work.limits:
         held = text["configured"] if work.limits_from is None else text["limits"].format(entry=work.limits_from)
         lines.append(held)
+    lines += [text["missing"].format(device=device) for device in shown.missing]
     for told in shown.curves:
         for channel in shown.channels(told):
             lines += _channel_lines(shown, told, channel, language)
@@ -238,6 +246,7 @@ def _result(shown: _Shown) -> dict[str, Any]:
         "limits_from": work.limits_from,
         "limits": [_limit_json(each) for each in work.limits],
         "devices": [_device_json(shown, told) for told in shown.curves],
+        "missing": shown.missing,
         "troubles": shown.troubles,
     }
 

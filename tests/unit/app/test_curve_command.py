@@ -162,6 +162,11 @@ def test_limits_are_those_of_the_question_under_which_people_entered(plant: Plan
     assert "allowed <= 10.0 %LEL (GB 30871-2022 5.3.2; confined space 6.4c): 2 of the good" in plant.ask().output
 
 
+def test_a_device_that_a_limit_names_and_the_configuration_has_no_more_is_said(plant: Plant) -> None:
+    assert plant.found()["missing"] == ["wind1"], "the day of ``gateways`` has an anemometer, its configuration none"
+    assert "wind1: a limit names it and this configuration does not have it: NOT SHOWN" in plant.ask().output
+
+
 def test_limits_whose_evidence_was_erased_are_this_configurations_and_that_is_said(plant: Plant) -> None:
     journal = open_journal(plant.gateway.data)
     journal.erase_evidence([plant.gateway.entries["granted"]])
