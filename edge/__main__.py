@@ -235,6 +235,21 @@ def permit_pack(config_path: Path, permit_id: str, path: Path | None, json_to: s
     pack_commands.build(config_path, permit_id, path, json_to)
 
 
+@permit.command("curve")
+@config_option
+@click.argument("permit_id")
+@click.option("--channel", help="Only this channel, such as lel, or gas-1.lel of one device.")
+@click.option("--csv", "csv_to", type=FILE, help="Write every reading and gap into this file.")
+@json_option
+def permit_curve(
+    config_path: Path, permit_id: str, channel: str | None, csv_to: Path | None, json_to: str | None
+) -> None:
+    """What was measured while a permit's work ran, with quality, gaps and limits. Exit 1: a gap without its entry."""
+    from edge.app import curve_command
+
+    curve_command.curve(config_path, permit_id, channel, csv_to, json_to)
+
+
 @main.group()
 def pack() -> None:
     """Evidence packs."""

@@ -215,6 +215,10 @@ def _policy(table: Table, simulate: bool) -> Sourced[Policy]:
         offline_ex_ms=_milliseconds(table, "offline_ex_s", 1_000, 43_200_000, 43_200_000),
         offline_begun_ms=_milliseconds(table, "offline_begun_s", 1_000, 259_200_000, 259_200_000),
         fresh_ms=_milliseconds(table, "fresh_s", 1_000, 900_000, 900_000),
+        seal_ms=_milliseconds(table, "seal_s", 10_000, 300_000, 60_000),
+        rows_kept_days=table.getint("rows_kept_d", minimum=1, maximum=366, unit="days", default=30),
+        # AQ 3064.2-2025 4.2 [V]: a permit is kept a year at least, so what it rests on too [D]; some have 366 days.
+        readings_kept_days=table.getint("readings_kept_d", minimum=366, maximum=3660, unit="days", default=400),
         bump_ms=checked("bump_h", 24, "hours", 3_600_000),
         calibration_ms=checked("calibration_d", 180, "days", _DAY_MS),
         verification_ms=checked("verification_d", 365, "days", _DAY_MS),

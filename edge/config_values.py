@@ -88,7 +88,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Ages and times, in milliseconds; ``config.example.toml`` says what each means.
+    """Ages and times, in milliseconds or days as named; ``config.example.toml`` says what each means.
 
     ``bump_ms``, ``calibration_ms`` and ``verification_ms`` are 0 where a simulated site asks for no such check.
     """
@@ -102,6 +102,9 @@ class Policy:
     offline_ex_ms: int
     offline_begun_ms: int
     fresh_ms: int
+    seal_ms: int
+    rows_kept_days: int
+    readings_kept_days: int
     bump_ms: int
     calibration_ms: int
     verification_ms: int

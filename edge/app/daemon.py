@@ -3,6 +3,7 @@
 import gc
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +12,17 @@ from types import FrameType
 
 import structlog
 
-from edge.app.daemon_parts import SAVE_EVERY, Memory, Stores, file_identity, open_stores, status_parts
-from edge.app.housekeeping import build_housekeeping
+from edge.app.daemon_parts import (
+    SAVE_EVERY,
+    Memory,
+    Stores,
+    below,
+    caused_by_readings,
+    file_identity,
+    open_stores,
+    status_parts,
+)
+from edge.app.housekeeping import Readings, build_housekeeping
 from edge.app.site_plan import build_site
 from edge.app.wiring import build_buses, outputs_setup, reader_places
 from edge.config import load
@@ -25,7 +35,6 @@ from edge.core.state import State
 from edge.host import journal_log, system_clock
 from edge.host.notify import Notifier, watchdog_period_ms
 from edge.ports.errors import StoreError
-from edge.ports.stores import SealedBatch
 from edge.runtime.actuators import Actuators, ActuatorsEvents
 from edge.runtime.bus import BusLoop
 from edge.runtime.control import ControlServer
@@ -39,7 +48,7 @@ from edge.runtime.outputs import DoorOutputs
 from edge.runtime.readers import ReaderEvents, Readers
 from edge.runtime.requests import Requests
 from edge.runtime.supervisor import ProgressWatch, Supervisor, serve
-from edge.runtime.telemetry import Gap, TelemetryEvents, TelemetryThread
+from edge.runtime.telemetry import TelemetryEvents, TelemetryThread
 from edge.runtime.timekeeper import Clocks, Timekeeper
 from edge.storage.authority_reader import AuthorityReader
 
@@ -82,6 +91,7 @@ class Daemon:
         self._threads: list[Thread] = []
         self._fatal: Exception | None = None
         self._journal_error: str | None = None
+        self._naming: deque[tuple[int, str]] = deque()
         self._clocks = Clocks(
             system_clock.boot_id(),
             system_clock.monotonic_ms,
@@ -97,7 +107,8 @@ class Daemon:
         self._build_buses()
         self._build_link()
         self._build_requests()
-        self.housekeeping = build_housekeeping(config, self.telemetry.thin, self._lowest_utc_ms, self._post)
+        readings = Readings(self.telemetry.thin, self.telemetry.expire, self._lowest_utc_ms, lambda: self.acked)
+        self.housekeeping = build_housekeeping(config, readings, self._post)
         self._notifier = Notifier()
 
     # ---- building ---------------------------------------------------------------------------------------------------
@@ -131,8 +142,14 @@ class Daemon:
         self.journal = JournalThread(
             self._stores.journal, system_clock.monotonic_ms, events, grant_pending=lambda: bool(self.loop.state.pending)
         )
-        told = TelemetryEvents(self._on_sealed, self._on_gap, lambda why: _log.warning("telemetry_trouble", why=why))
-        self.telemetry = TelemetryThread(self._stores.telemetry, system_clock.monotonic_ms, self._wall_offset_ms, told)
+        told = TelemetryEvents(self.inbox.post, lambda why: _log.warning("telemetry_trouble", why=why))
+        self.telemetry = TelemetryThread(
+            self._stores.telemetry,
+            system_clock.monotonic_ms,
+            self._wall_offset_ms,
+            told,
+            self._config.policy.seal_ms,
+        )
 
     def _build_readers(self) -> None:
         areas = {door.id: door.area for door in self._config.doors}
@@ -208,6 +225,7 @@ class Daemon:
         if state.durable.next_entry - self._saved_at >= SAVE_EVERY:
             self._saved_at = state.durable.next_entry
             saved = Memory(state.durable).encode()
+        self._naming.extend(caused_by_readings(entries))
         try:
             self.journal.submit(entries, saved)
         except StoreError as error:
@@ -219,6 +237,7 @@ class Daemon:
         if self._journal_error is not None:
             self._journal_error = None
             _log.info("journal_works_again", through=through)
+        self.telemetry.told(below(self._naming, through))
         self._post(Recorded(through))
 
     def _on_acknowledged(self, size: int) -> None:
@@ -237,16 +256,6 @@ class Daemon:
 
     def _on_done(self, door: str, what: str, entry: int | None, at: MonotonicMs) -> None:
         _log.info("lock_driven", door=door, what=what, entry=entry, at_ms=at)
-
-    def _on_sealed(self, batch: SealedBatch) -> None:
-        figures = [("count", batch.count)]
-        figures += [("first_ms", batch.first_ms)] if batch.first_ms is not None else []
-        figures += [("last_ms", batch.last_ms)] if batch.last_ms is not None else []
-        self._post(Noticed("telemetry.sealed", batch.device, "readings", (batch.blob,), tuple(figures)))
-
-    def _on_gap(self, gap: Gap) -> None:
-        figures = (("first_boottime_ms", gap.first_ms), ("last_boottime_ms", gap.last_ms), ("count", gap.count))
-        self._post(Noticed("telemetry.gap", "telemetry", gap.why, (), figures))
 
     def _lowest_utc_ms(self) -> UtcMs:
         return self.timekeeper.now(self.loop.state).clock.lo_ms

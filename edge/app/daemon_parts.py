@@ -1,7 +1,9 @@
 """What the daemon is built from: its stores opened and folded, and what ``status`` says of its parts."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,10 +24,12 @@ from edge.host import system_clock
 from edge.host.notify import Notifier
 from edge.ports.errors import DamagedError, PermitgateError
 from edge.runtime.requests import in_words
+from edge.storage import news
 from edge.storage.authority_reader import AuthorityReader
 from edge.storage.blobs import BlobStore
 from edge.storage.journal import JournalFiles, JournalKeys, JournalWriter
 from edge.storage.journal_reader import JournalReader
+from edge.storage.reconcile import reconcile
 from edge.storage.telemetry import TelemetryWriter
 from sync.formats.badge_token import IssuerKey
 
@@ -141,10 +145,40 @@ def open_stores(config: Config) -> Stores:
         blobs = BlobStore(data_dir / "blobs")
         telemetry_path = data_dir / "telemetry.db"
         telemetry = _opened(lambda: TelemetryWriter.open(telemetry_path, blobs, system_clock.boot_id(), now_ms))
+        telemetry.expect(polls_of(config))
+        _reconcile(telemetry, data_dir / "journal.db")
         return Stores(config, journal, telemetry, blobs)
     except BaseException:
         journal.close()
         raise
+
+
+def _reconcile(telemetry: TelemetryWriter, journal: Path) -> None:
+    """Compare readings and journal. If that fails something may be told twice; no door waits for it."""
+    try:
+        with closing(JournalReader(journal)) as reader:
+            reconcile(telemetry, reader, _ask_for_time)
+    except PermitgateError as error:
+        _log.error("readings_not_compared", why=str(error))
+
+
+def polls_of(config: Config) -> dict[str, int]:
+    """How often each device is polled, in milliseconds."""
+    buses = {bus.id: bus.poll_ms for bus in config.buses}
+    return {device.id: buses[device.bus] for device in config.devices}
+
+
+def caused_by_readings(entries: Sequence[Entry]) -> list[tuple[int, str]]:
+    """(number, cause) of the entries that tell news of the readings."""
+    return [(entry.seq, entry.cause) for entry in entries if entry.kind in news.KINDS and entry.cause is not None]
+
+
+def below(naming: deque[tuple[int, str]], through: int) -> list[tuple[int, str]]:
+    """Take from the front all with a number below that. One thread takes, another may add at the end."""
+    taken = []
+    while naming and naming[0][0] < through:
+        taken.append(naming.popleft())
+    return taken
 
 
 def _opened(open_it: Callable[[], Store]) -> Store:

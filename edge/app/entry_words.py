@@ -5,6 +5,7 @@ from typing import Any
 
 from edge.app.wording import LANGUAGES, NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.reasons import Words
+from edge.ports.stores import GapWhy
 
 KINDS: Mapping[str, Words] = {
     "access.decided": Words("刷卡判定", "a tap was decided"),
@@ -55,7 +56,11 @@ KINDS: Mapping[str, Words] = {
     "permit.tripped": Words("作业跳闸，禁止进入", "a running permit tripped, entry is shut"),
     "reader.back": Words("读卡器恢复", "a reader is back"),
     "reader.lost": Words("读卡器失联", "a reader was lost"),
-    "telemetry.gap": Words("部分读数未保存", "readings were not kept"),
+    "telemetry.deleted": Words(
+        "已删除超过保存期限的读数封存文件（总部已副署）",
+        "sealed files of readings past their time were deleted, HQ has cosigned their entries",
+    ),
+    "telemetry.gap": Words("部分时段没有读数", "a time without stored readings"),
     "telemetry.sealed": Words("一批原始读数已封存", "a batch of raw readings was sealed"),
     "telemetry.thinned": Words(
         "已清理较早读数的副本，封存文件保留", "old readings were thinned, their sealed files stay"
@@ -71,6 +76,7 @@ _LABELS: Mapping[str, Words] = {
     "areas": Words("区域", "areas"),
     "authority_size": Words("总部数据条数", "operations of HQ known"),
     "badge": Words("工牌", "badge"),
+    "before_ms": Words("早于", "before"),
     "believed": Words("已采信条数", "believed"),
     "by": Words("操作人", "by"),
     "cause": Words("原因", "cause"),
@@ -83,12 +89,15 @@ _LABELS: Mapping[str, Words] = {
     "door": Words("门", "door"),
     "entry": Words("所依据的记录", "rests on entry"),
     "exit": Words("外出", "leaving"),
+    "first_boottime_ms": Words("起始读数（开机后）", "first reading, after boot"),
     "first_ms": Words("最早读数", "first reading"),
     "fresh_ms": Words("总部数据时间", "HQ's freshness mark"),
     "freeze": Words("冻结编号", "freeze"),
     "freezes": Words("冻结", "freezes"),
     "gateway": Words("网关", "gateway"),
+    "holes": Words("间断处数", "holes"),
     "interlock": Words("联锁", "interlock"),
+    "last_boottime_ms": Words("末次读数（开机后）", "last reading, after boot"),
     "last_ms": Words("最晚读数", "last reading"),
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
@@ -115,6 +124,17 @@ _LABELS: Mapping[str, Words] = {
     "why": Words("理由", "why"),
     "worker": Words("人员", "worker"),
 }
+
+WHAT: Mapping[str, Words] = {
+    GapWhy.NOT_POLLED.value: Words("总线未轮询", "the bus did not poll"),
+    GapWhy.QUEUE_FULL.value: Words("来不及写盘，读数被丢弃", "the disk did not keep up, readings were dropped"),
+    GapWhy.REFUSED.value: Words("读数无法保存", "readings that cannot be stored"),
+    GapWhy.RESTART.value: Words("网关未在运行", "the gateway was not running"),
+    "files": Words("封存文件", "sealed files"),
+    "readings": Words("读数", "readings"),
+    "rows": Words("数据库中的读数副本", "rows in the database"),
+}
+"""What a code in the field ``what`` of an entry about readings says."""
 
 _FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
 _QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})
@@ -188,7 +208,7 @@ def body_lines(leaf: Mapping[str, Any], language: Language) -> list[str]:
         lines.append(text["figure"].format(figure=figure(body["steps"], resolution, unit), limits=allowed))
     for name, value in body.items():
         if name not in _FIGURE and name not in _QUIET and value not in (None, [], ""):
-            lines.append(f"{_label(name, language)}: {_value(name, value, text)}")
+            lines.append(f"{_label(name, language)}: {_value(name, value, language)}")
     for blob in leaf.get("blob", ()):
         digest = str(blob["h"]).removeprefix("sha256:")
         lines.append(text["evidence"].format(media=blob["mt"], size=blob["n"], digest=digest))
@@ -216,15 +236,25 @@ def _label(name: str, language: Language) -> str:
     return words.zh if language == "zh" else words.en
 
 
-def _value(name: str, value: Any, text: Mapping[str, str]) -> str:
+def what_words(code: str, language: Language) -> str:
+    """What a code in the field ``what`` says; the text itself if it is none."""
+    words = WHAT.get(code)
+    if words is None:
+        return code
+    return words.zh if language == "zh" else words.en
+
+
+def _value(name: str, value: Any, language: Language) -> str:
     if isinstance(value, bool):
-        return text["yes"] if value else text["no"]
+        return _LINES[language]["yes" if value else "no"]
+    if name == "what" and isinstance(value, str):
+        return what_words(value, language)
     if name.endswith("boottime_ms") or name in ("age_ms", "uncertainty_ms", "step_ms"):
         return seconds(value)
     if name.endswith("_ms") and isinstance(value, int):
         return instant(value)
     if isinstance(value, list):
-        return ", ".join(_value("", each, text) for each in value)
+        return ", ".join(_value("", each, language) for each in value)
     if isinstance(value, Mapping):
         return " ".join(f"{key}={each}" for key, each in value.items())
     return str(value)

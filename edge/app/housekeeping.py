@@ -1,6 +1,7 @@
-"""What the daemon does once a day: re-hash its journal, and thin old readings."""
+"""What the daemon does once a day: re-hash its journal, thin old readings, and give up files past their time."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -13,35 +14,43 @@ from edge.runtime.housekeeping import DailyJob, Housekeeping, Integrity, Integri
 
 _log = structlog.get_logger("housekeeping")
 
-READINGS_KEPT_DAYS = 30
-"""Rows of readings that can be looked up at once. Sealed batches, which the journal names by hash, are kept."""
-
 _DAY_MS = 86_400_000
 _CHECK_AT = (18, 30)
 _THIN_AT = (19, 30)
-"""Hours and minutes in UTC: 02:30 and 03:30 in China, when the fewest doors move."""
-
-Thin = Callable[[int, Callable[[int], None]], None]
-"""``TelemetryThread.thin``."""
+_EXPIRE_AT = (20, 0)
+"""Hours and minutes in UTC: 02:30, 03:30 and 04:00 in China, when the fewest doors move."""
 
 
-def build_housekeeping(
-    config: Config, thin: Thin, lowest_utc_ms: Callable[[], UtcMs], post: Callable[[Noticed], None]
-) -> Housekeeping:
-    """The daily jobs of this gateway. What they find goes to the journal through ``post``; any thread may call it.
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What is done to stored readings: ``thin`` and ``expire`` of ``TelemetryThread``.
 
     ``lowest_utc_ms`` is the lower bound of the time: an unknown clock makes readings look younger, never older.
+    ``acked``: HQ holds every entry below it.
     """
+
+    thin: Callable[[int], None]
+    expire: Callable[[int, Callable[[], int]], None]
+    lowest_utc_ms: Callable[[], UtcMs]
+    acked: Callable[[], int]
+
+
+def build_housekeeping(config: Config, readings: Readings, post: Callable[[Noticed], None]) -> Housekeeping:
+    """The daily jobs of this gateway. What they find goes to the journal through ``post``; any thread may call it."""
     check = IntegrityCheck(_check_argv(config), lambda found: _tell(found, post))
+    policy = config.policy
 
     def thin_old() -> None:
-        before_ms = lowest_utc_ms() - READINGS_KEPT_DAYS * _DAY_MS
-        thin(before_ms, lambda count: _thinned(count, before_ms, post))
+        readings.thin(readings.lowest_utc_ms() - policy.rows_kept_days * _DAY_MS)
+
+    def expire_old() -> None:
+        readings.expire(readings.lowest_utc_ms() - policy.readings_kept_days * _DAY_MS, readings.acked)
 
     return Housekeeping(
         (
             DailyJob("journal_check", check.run, *_CHECK_AT, stop=check.stop),
             DailyJob("telemetry_thinning", thin_old, *_THIN_AT),
+            DailyJob("telemetry_expiry", expire_old, *_EXPIRE_AT),
         )
     )
 
@@ -62,9 +71,3 @@ def _tell(found: Integrity, post: Callable[[Noticed], None]) -> None:
     _log.error("journal_altered", entry=found.entry, finding=found.finding)
     at = () if found.entry is None else (("entry", found.entry),)
     post(Noticed("integrity.failed", "journal", found.finding[:200], (), (*figures, *at)))
-
-
-def _thinned(count: int, before_ms: int, post: Callable[[Noticed], None]) -> None:
-    if count:
-        figures = (("count", count), ("before_ms", before_ms))
-        post(Noticed("telemetry.thinned", "telemetry", "sealed batches are kept", (), figures))

@@ -15,6 +15,7 @@ from edge.app.replay import entries_of, read_entry
 from edge.app.trust import TrustFiles
 from edge.config_values import Config
 from edge.ports.errors import DamagedError, RefusedError
+from edge.storage import news
 from edge.storage.authority_reader import AuthorityReader
 from edge.storage.blobs import BlobStore
 from edge.storage.journal_reader import JournalReader, Search
@@ -121,9 +122,10 @@ def _grounds(
     permit_id, story = asked
     marks = [seq for seq, _ in entries_of(journal, Search(kind="authority.applied")) if seq < story.last]
     before = {marks[place - 1] for seq, _ in story.own if (place := bisect_left(marks, seq))}
-    batches = _batches(journal, config, story, _areas(authority, permit_id, story))
-    kept = batches[:BATCHES_MAX]
-    return {*before, *kept}, len(batches) - len(kept)
+    areas = _areas(authority, permit_id, story)
+    batches, gaps = (_of_readings(journal, config, story, (kind, areas)) for kind in (news.SEALED, news.GAP))
+    kept = [*batches[:BATCHES_MAX], *gaps[:BATCHES_MAX]]
+    return {*before, *kept}, len(batches) + len(gaps) - len(kept)
 
 
 def _areas(authority: AuthorityReader, permit_id: str, story: _Story) -> set[str]:
@@ -132,11 +134,13 @@ def _areas(authority: AuthorityReader, permit_id: str, story: _Story) -> set[str
     return {area for area in (*named, *(() if permit is None else permit.areas)) if isinstance(area, str)}
 
 
-def _batches(journal: JournalReader, config: Config, story: _Story, areas: set[str]) -> list[int]:
-    """Batches of raw readings of the permit's areas that overlap the time in which its work ran, oldest first.
+def _of_readings(journal: JournalReader, config: Config, story: _Story, asked: tuple[str, set[str]]) -> list[int]:
+    """Entries of a kind about readings in the permit's areas that overlap the time of its work, oldest first.
 
-    Readings that the first decision rested on are in: it looked back over the settling time and the stale limit.
+    Readings that the first decision rested on are in: it looked back over the settling time and the stale limit. A gap
+    is told when it is over, which may be long after.
     """
+    kind, areas = asked
     began = [leaf["t"]["w"] for _, leaf in story.own if leaf["typ"] == "permit.begun" and leaf["t"]["w"] is not None]
     if not began:
         return []
@@ -144,9 +148,9 @@ def _batches(journal: JournalReader, config: Config, story: _Story, areas: set[s
     last = story.own[-1][1]
     until_ms = last["t"]["w"] if last["typ"] == "permit.closed" else None
     devices = {device.id for device in config.devices if device.area in areas}
-    late_ms = None if until_ms is None else until_ms + _SEALED_LATE_MS
+    late_ms = until_ms + _SEALED_LATE_MS if until_ms is not None and kind == news.SEALED else None
     found = []
-    for seq, data in entries_of(journal, Search(kind="telemetry.sealed", from_ms=from_ms, to_ms=late_ms)):
+    for seq, data in entries_of(journal, Search(kind=kind, from_ms=from_ms, to_ms=late_ms)):
         body = read_entry(seq, data)["body"]
         overlaps = body.get("last_ms", from_ms) >= from_ms
         overlaps = overlaps and (until_ms is None or body.get("first_ms", until_ms) <= until_ms)

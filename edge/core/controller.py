@@ -87,8 +87,8 @@ def _dispatch(turn: Turn, message: Input) -> None:
             _anchored(turn, anchor)
         case ClockStepped(step_ms):
             turn.author("clock.stepped", {"step_ms": step_ms})
-        case Noticed(kind, subject, what, blobs, figures):
-            turn.author(kind, {**dict(figures), "subject": subject, "what": what}, blobs=blobs)
+        case Noticed(kind, subject, what, blobs, figures, cause):
+            turn.author(kind, {**dict(figures), "subject": subject, "what": what}, cause=cause, blobs=blobs)
         case Started():
             _started(turn, message)
         case _:

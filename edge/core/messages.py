@@ -165,7 +165,8 @@ class ClockStepped:
 class Noticed:
     """Something of the machinery worth an entry: a reader or HQ lost or back, authority refused, telemetry sealed.
 
-    ``figures`` are named whole numbers that belong to it, such as how many readings were sealed.
+    ``figures`` are named whole numbers that belong to it, such as how many readings were sealed. ``cause`` is of what
+    must have exactly one entry: whoever notices it finds by it, after a crash, whether it has.
     """
 
     kind: str
@@ -173,6 +174,7 @@ class Noticed:
     what: str
     blobs: tuple[BlobReference, ...] = ()
     figures: tuple[tuple[str, int], ...] = ()
+    cause: str | None = None
 
 
 Input: TypeAlias = (

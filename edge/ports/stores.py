@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from edge.core.entries import BlobReference, Entry
 from edge.core.facts import Facts, TokenVerdict
 from edge.core.holds import Freeze
+from edge.core.messages import Noticed
 from edge.core.readings import BlockRead
 from edge.ports.errors import StoreError, UnusableError
 from sync.formats.checkpoint import Checkpoint
@@ -122,13 +124,41 @@ class AuthorityRecord:
 
 @dataclass(frozen=True, slots=True)
 class SealedBatch:
-    """One device's raw readings as a file, for an entry to name. Times are UTC ms, None: wall clock was unknown."""
+    """One device's raw readings as a file, which an entry names. Times are UTC ms, None: wall clock was unknown."""
 
     device: str
     first_ms: int | None
     last_ms: int | None
     count: int
     blob: BlobReference
+
+
+class GapWhy(Enum):
+    """Why readings are not there. Codes are stable: they stand in entries of the journal."""
+
+    QUEUE_FULL = "queue_full"
+    REFUSED = "refused"
+    RESTART = "restart"
+    NOT_POLLED = "not_polled"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Blocks of one device that were read and could not be stored; CLOCK_BOOTTIME ms of the first and the last."""
+
+    device: str
+    first_ms: int
+    last_ms: int
+    count: int
+    why: GapWhy
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the journal must be told of the readings. Numbers grow and none is used twice; ``notice.cause`` names it."""
+
+    number: int
+    notice: Noticed
 
 
 class JournalStore(Protocol):
@@ -211,10 +241,16 @@ class FactSource(Protocol):
 
 
 class TelemetryStore(Protocol):
-    """Raw readings, batched; may lose the last batch at a power cut, never more."""
+    """Raw readings, batched; may lose the last batch at a power cut, never more.
 
-    def append(self, blocks: Sequence[BlockRead], wall_offset_ms: int | None) -> None:
-        """Store blocks; UTC of a block is its ``taken_at`` plus the offset. Raises StoreError."""
+    Whatever it does that the journal must name becomes news in the same transaction, and stays so until ``told``.
+    """
+
+    def append(self, blocks: Sequence[BlockRead], wall_offset_ms: int | None, lost: Sequence[Lost] = ()) -> None:
+        """Store blocks; UTC of a block is its ``taken_at`` plus the offset. Raises StoreError.
+
+        ``lost`` were to be stored before these and never will be.
+        """
         ...
 
     def seal(self, due_before_ms: int) -> tuple[SealedBatch, ...]:
@@ -223,4 +259,19 @@ class TelemetryStore(Protocol):
 
     def thin(self, before_ms: int) -> int:
         """Delete sealed readings taken before that UTC time, at most 256; returns how many. Raises StoreError."""
+        ...
+
+    def expire(self, before_ms: int, acked: int) -> int:
+        """Give up at most 100 files that end before that UTC time and whose entry is below ``acked``; returns how many.
+
+        HQ holds every entry below ``acked``. Files are deleted when the entry that lists them is durable.
+        """
+        ...
+
+    def news(self, after: int, limit: int) -> tuple[News, ...]:
+        """What is not told yet, with a number above ``after``, in order. Raises StoreError."""
+        ...
+
+    def told(self, entries: Sequence[tuple[int, str]]) -> None:
+        """(number, cause) of entries that are durable now. May be called twice with the same. Raises StoreError."""
         ...

@@ -14,6 +14,7 @@ READ_BYTES_MAX = 16 * 1024 * 1024
 """Largest file that ``read`` takes into memory."""
 
 _PIECE_BYTES = 65_536
+_HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 class BlobStore:
@@ -26,7 +27,7 @@ class BlobStore:
 
     def path(self, digest: str) -> Path:
         """Where the content with this SHA-256 (hexadecimal) lies or would lie. Raises RefusedError for no such hash."""
-        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        if len(digest) != 64 or not _HEXADECIMAL.issuperset(digest):
             raise RefusedError(f"{digest[:80]!r}: not a SHA-256 in lower-case hexadecimal")
         return self._folder / digest
 
@@ -52,13 +53,25 @@ class BlobStore:
             temporary.unlink(missing_ok=True)
         return BlobReference(digest, media_type, size)
 
+    def holds(self, digest: str) -> bool:
+        """Whether a file of that name is there; what is in it is not looked at."""
+        return self.path(digest).exists()
+
+    def remove(self, digest: str) -> None:
+        """Delete the file; one that is gone already is none the less gone. Raises StoreError."""
+        try:
+            self.path(digest).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self.path(digest)}: not deleted: {error.strerror}") from error
+
     def read(self, digest: str) -> bytes:
         """The content, checked against its name. Raises RefusedError (absent, too large), DamagedError, StoreError."""
         path = self.path(digest)
         try:
-            if path.stat().st_size > READ_BYTES_MAX:
-                raise RefusedError(f"{path}: larger than {READ_BYTES_MAX} bytes: read it in pieces")
-            data = path.read_bytes()
+            with open(path, "rb", buffering=0) as file:
+                if os.fstat(file.fileno()).st_size > READ_BYTES_MAX:
+                    raise RefusedError(f"{path}: larger than {READ_BYTES_MAX} bytes: read it in pieces")
+                data = file.readall()
         except FileNotFoundError:
             raise RefusedError(f"{path}: not held") from None
         except OSError as error:

@@ -5,6 +5,7 @@ name is its identity. Each sets PRAGMA user_version, which keeps older code from
 """
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
@@ -104,16 +105,48 @@ _TELEMETRY = (
 )
 
 
+_TELEMETRY_NEWS = (
+    # entry: the number of the journal's entry that names the batch, NULL: none yet, -1: one of an earlier journal.
+    # deletion: the number of the news that tells of its end.
+    "ALTER TABLE batch ADD COLUMN last_taken_ms INTEGER",
+    "ALTER TABLE batch ADD COLUMN entry INTEGER",
+    "ALTER TABLE batch ADD COLUMN deletion INTEGER",
+    "CREATE INDEX batch_by_time ON batch (device, last_ms)",
+    "CREATE INDEX batch_by_age ON batch (last_ms) WHERE deletion IS NULL AND entry IS NOT NULL",
+    "CREATE INDEX batch_given_up ON batch (deletion) WHERE deletion IS NOT NULL",
+    "CREATE INDEX batch_unnamed ON batch (device, last_number) WHERE entry IS NULL",
+    # What the journal must be told; a row goes when its entry is durable. Numbers are not used twice.
+    """CREATE TABLE news (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, cause TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, subject TEXT NOT NULL,
+        what TEXT NOT NULL, figures TEXT NOT NULL, blobs TEXT NOT NULL, batch INTEGER) STRICT""",
+    "CREATE TABLE log (slot INTEGER PRIMARY KEY CHECK (slot = 0), origin TEXT NOT NULL) STRICT",
+    # widest_ms: no batch spans more. thinned: rows deleted that are not told. told_through: the journal's entries below
+    # it were compared with what is here.
+    "INSERT INTO mark SELECT 'widest_ms', ifnull(max(last_ms - first_ms), 0) FROM batch",
+    "INSERT INTO mark VALUES ('thinned', 0), ('told_through', 0)",
+    "PRAGMA user_version = 2",
+)
+
+_STEPS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "journal": {"m001_first": _JOURNAL},
+    "authority": {"m001_first": _AUTHORITY},
+    "telemetry": {"m001_first": _TELEMETRY, "m002_news": _TELEMETRY_NEWS},
+}
+
+
 def _migrations(kind: str) -> Migrations:
     migrations = Migrations(f"permitgate-{kind}")
-    statements = {"journal": _JOURNAL, "authority": _AUTHORITY, "telemetry": _TELEMETRY}[kind]
+    for name, statements in _STEPS[kind].items():
+        migrations(name=name)(_running(statements))
+    return migrations
 
-    @migrations()
-    def m001_first(database: Database) -> None:
+
+def _running(statements: Sequence[str]) -> Callable[[Database], None]:
+    def run(database: Database) -> None:
         for statement in statements:
             database.execute(statement)
 
-    return migrations
+    return run
 
 
 def migrate(kind: str, path: Path) -> None:

@@ -1,26 +1,24 @@
 """Raw readings: one row per block, appended in order of time, sealed into files that the journal names by hash.
 
-A sealed batch is UTF-8 text of JSON lines. First line: ``boot``, ``channels``, ``count``, ``device``, ``first_ms``,
-``last_ms``, ``v``. Then one line per block: ``[taken_at_ms, wall_ms, [steps…]]`` with a fourth item, the qualities, if
-not all are good. ``taken_at_ms`` is CLOCK_BOOTTIME of that boot, ``wall_ms`` UTC or null, steps count the channel's
-resolution and are null where there is no data. A stored block that turned out damaged is there too, all its qualities
-``damaged``.
+The format of the files is in ``edge.storage.sealed``. Sealing is also where holes are found: every place of a device's
+series where nothing is stored for longer than two polls is told, whatever made it, a kill -9 included, because it is
+found in what is stored and not remembered by whoever lost it.
 """
 
 import sqlite3
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from edge.core.entries import BlobReference
-from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
-from edge.ports.errors import DamagedError, RefusedError, StoreError, UnusableError
-from edge.ports.stores import READ_ROWS_MAX, SealedBatch
+from edge.core.entries import Entry
+from edge.core.messages import Noticed
+from edge.core.readings import BlockRead, UtcMs
+from edge.ports.errors import DamagedError, StoreError
+from edge.ports.stores import READ_ROWS_MAX, Lost, News, SealedBatch
+from edge.storage import news
+from edge.storage.batches import Batches
 from edge.storage.blobs import BlobStore
 from edge.storage.databases import (
     Migrate,
@@ -29,69 +27,21 @@ from edge.storage.databases import (
     migrate_in_child,
     naming_errors,
     open_owned,
-    open_reader,
     passive_checkpoint,
     transaction,
 )
+from edge.storage.holes import POLL_MS_MAX, Hole, Point, by_why, figures, holes
+from edge.storage.news import Outbox, sealed_notice
+from edge.storage.sealed import MEDIA_TYPE, Heading, Row, columns_of, sealed_pieces, span
+from edge.storage.telemetry_rows import pack
 
 SAMPLES_PER_BATCH_MAX = 256
 """Blocks in one sealed file; also the most rows that sealing reads at once."""
 
-DAMAGED = "damaged"
-"""In a sealed file: the quality of a block whose row was no longer what was written."""
-
-MEDIA_TYPE = "application/jsonl"
-VERSION = 1
 _WAL_BYTES_PER_ROW = 160
 _QUICK_CHECK_MAX_BYTES = 16 * 1024 * 1024
-
-# Numbers in the file: never reordered, new ones at the end.
-_QUALITY_CODES = {
-    Quality.GOOD: 0,
-    Quality.STALE: 1,
-    Quality.COMM_FAIL: 2,
-    Quality.DECODE_FAIL: 3,
-    Quality.DEVICE_FAULT: 4,
-    Quality.WARMING_UP: 5,
-    Quality.INHIBITED: 6,
-    Quality.OUT_OF_RANGE: 7,
-    Quality.NEVER_READ: 8,
-}
-_QUALITIES = {code: quality for quality, code in _QUALITY_CODES.items()}
-
-
-@cache
-def _layout(channels: int) -> struct.Struct:
-    return struct.Struct(f"<{channels}q")
-
-
-def pack(block: BlockRead) -> bytes:
-    """Steps as 64-bit integers; quality codes follow only if not all are good. Raises UnusableError beyond 64 bits."""
-    steps = block.steps
-    try:
-        if None not in steps:
-            return _layout(len(steps)).pack(*steps)
-        numbers = _layout(len(steps)).pack(*(0 if step is None else step for step in steps))
-    except struct.error as error:
-        raise UnusableError(f"reading of {block.device} cannot be stored: {error}") from None
-    return numbers + bytes(_QUALITY_CODES[quality] for quality in block.qualities)
-
-
-def unpack(packed: bytes, channels: int) -> tuple[tuple[int | None, ...], tuple[Quality, ...]]:
-    """Steps and qualities back. Raises DamagedError for bytes that ``pack`` cannot have made."""
-    layout = _layout(channels)
-    codes = packed[layout.size :]
-    if len(packed) < layout.size or len(codes) not in (0, channels):
-        raise DamagedError(f"telemetry row of {len(packed)} bytes for {channels} channels")
-    steps = layout.unpack_from(packed)
-    if not codes:
-        return steps, (Quality.GOOD,) * channels
-    try:
-        qualities = tuple(_QUALITIES[code] for code in codes)
-    except KeyError as error:
-        raise DamagedError(f"telemetry row with unknown quality {error}") from None
-    held = zip(steps, qualities, strict=True)
-    return tuple(step if quality is Quality.GOOD else None for step, quality in held), qualities
+_LOST_MAX = 2 * SAMPLES_PER_BATCH_MAX
+"""Stretches of lost readings kept apart for one device until its next batch, which is due at half as many blocks."""
 
 
 @dataclass(slots=True)
@@ -106,18 +56,11 @@ class _Open:
 @dataclass(frozen=True, slots=True)
 class _Stream:
     number: int
-    device: str
-    channels: tuple[str, ...]
-    boot_id: str
+    heading: Heading
 
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One stored block; ``wall_ms`` is UTC, None: unknown then."""
-
-    number: int
-    block: BlockRead
-    wall_ms: UtcMs | None
+    @property
+    def device(self) -> str:
+        return self.heading.device
 
 
 class TelemetryWriter:
@@ -131,11 +74,16 @@ class TelemetryWriter:
         self._path = path
         self._blobs = blobs
         self._boot_id = boot_id
+        self._polls: Mapping[str, int] = {}
         self._wal_bytes = 0
         self._streams: dict[tuple[str, tuple[str, ...]], _Stream] = {}
         self._by_number: dict[int, _Stream] = {}
         self._open: dict[int, _Open] = {}
+        self._lost: dict[str, list[Lost]] = {}
+        self._outbox = Outbox(connection, path)
+        self.batches = Batches(connection, path, blobs, self._outbox)
         self._restore()
+        self._run_from = self._next
 
     @classmethod
     def open(
@@ -151,12 +99,16 @@ class TelemetryWriter:
             self._connection.close()
         self._lock.release()
 
+    def expect(self, polls: Mapping[str, int]) -> None:
+        """How often each device is polled, in milliseconds: a hole is what lasts longer than two polls."""
+        self._polls = dict(polls)
+
     def _restore(self) -> None:
         """Unsealed rows of earlier runs are due at once: their monotonic time may be of another boot."""
         with naming_errors(self._path):
             execute = self._connection.execute
             for number, device, channels, boot_id in execute("SELECT number, device, channels, boot_id FROM stream"):
-                self._know(_Stream(number, device, _names(self._path, channels), boot_id))
+                self._know(_Stream(number, Heading(device, channel_names(self._path, channels), boot_id)))
             self._next = execute("SELECT ifnull(max(number) + 1, 0) FROM sample").fetchone()[0]
             unsealed = execute(
                 "SELECT s.stream, min(s.number), count(*) FROM sample s"
@@ -169,12 +121,12 @@ class TelemetryWriter:
 
     def _know(self, stream: _Stream) -> None:
         self._by_number[stream.number] = stream
-        if stream.boot_id == self._boot_id:
-            self._streams[stream.device, stream.channels] = stream
+        if stream.heading.boot_id == self._boot_id:
+            self._streams[stream.device, stream.heading.channels] = stream
 
     # ---- appending --------------------------------------------------------------------------------------------------
 
-    def append(self, blocks: Sequence[BlockRead], wall_offset_ms: int | None) -> None:
+    def append(self, blocks: Sequence[BlockRead], wall_offset_ms: int | None, lost: Sequence[Lost] = ()) -> None:
         """See ``TelemetryStore.append``. One transaction; nothing of it is stored when it raises."""
         rows: list[tuple[int, int, int, int | None, bytes]] = []
         number = self._next
@@ -193,6 +145,15 @@ class TelemetryWriter:
                 self._open[stream_number] = _Open(first, taken_ms, 1)
             else:
                 open_batch.count += 1
+        for each in lost:
+            self._note_lost(each)
+
+    def _note_lost(self, lost: Lost) -> None:
+        known = self._lost.setdefault(lost.device, [])
+        if len(known) >= _LOST_MAX:
+            last = known.pop()
+            lost = Lost(lost.device, last.first_ms, lost.last_ms, last.count + lost.count, last.why)
+        known.append(lost)
 
     def _new_stream(self, block: BlockRead) -> _Stream:
         channels = orjson.dumps(block.channels).decode()
@@ -204,7 +165,7 @@ class TelemetryWriter:
             number = self._connection.execute(
                 "SELECT number FROM stream WHERE device = ? AND channels = ? AND boot_id = ?", values
             ).fetchone()[0]
-        stream = _Stream(number, block.device, block.channels, self._boot_id)
+        stream = _Stream(number, Heading(block.device, block.channels, self._boot_id))
         self._know(stream)
         return stream
 
@@ -212,62 +173,85 @@ class TelemetryWriter:
 
     def seal(self, due_before_ms: int) -> tuple[SealedBatch, ...]:
         """See ``TelemetryStore.seal``. At most 256 blocks a batch; more of one device come with the next call."""
-        due = [
-            number
-            for number, waiting in self._open.items()
-            if waiting.count >= SAMPLES_PER_BATCH_MAX or waiting.first_taken_ms < due_before_ms
-        ]
         sealed: list[SealedBatch] = []
-        for number in due:
+        for number in self._due(due_before_ms):
             try:
                 sealed.append(self._seal(self._by_number[number]))
             except StoreError:
-                # What was sealed must be told: nothing else names it. The rest is due again at the next call.
+                # What was sealed is kept as news. The rest is due again at the next call.
                 if not sealed:
                     raise
                 break
         return tuple(sealed)
 
+    def _due(self, due_before_ms: int) -> list[int]:
+        """Streams to seal, oldest rows first. A device's later stream waits for its earlier one: order shows holes."""
+        first: dict[str, int] = {}
+        for number, _ in sorted(self._open.items(), key=lambda item: item[1].first_number):
+            first.setdefault(self._by_number[number].device, number)
+        return [number for number in first.values() if _is_due(self._open[number], due_before_ms)]
+
     def _seal(self, stream: _Stream) -> SealedBatch:
         waiting = self._open[stream.number]
         with naming_errors(self._path):
-            rows = self._connection.execute(
+            rows: list[Row] = self._connection.execute(
                 "SELECT number, taken_at_ms, wall_ms, packed FROM sample WHERE stream = ? AND number >= ?"
                 " ORDER BY number LIMIT ?",
                 (stream.number, waiting.first_number, SAMPLES_PER_BATCH_MAX + 1),
             ).fetchall()
         following, rows = rows[SAMPLES_PER_BATCH_MAX:], rows[:SAMPLES_PER_BATCH_MAX]
-        walls = [row[2] for row in rows if row[2] is not None]
-        first_ms, last_ms = (min(walls), max(walls)) if walls else (None, None)
-        blob = self._blobs.put(_batch_lines(stream, rows, (first_ms, last_ms)), MEDIA_TYPE)
+        found = self._holes(stream, rows)
+        columns = columns_of(stream.heading, rows)
+        blob = self._blobs.put(sealed_pieces(columns), MEDIA_TYPE)
+        batch = SealedBatch(stream.device, *span(columns), len(rows), blob)
         left = None
         if following:
             left = _Open(following[0][0], following[0][1], waiting.count - len(rows))
-        self._mark_sealed(stream, rows, (first_ms, last_ms), (blob.sha256, blob.size_bytes), left)
-        return SealedBatch(stream.device, first_ms, last_ms, len(rows), blob)
+        self._mark_sealed(stream, (rows[0], rows[-1]), batch, found, left)
+        return batch
+
+    def _holes(self, stream: _Stream, rows: Sequence[Row]) -> list[Hole]:
+        """Holes before and within these rows, which follow the device's last batch."""
+        boot_id = stream.heading.boot_id
+        points = [Point(number, taken, wall, boot_id) for number, taken, wall, _ in rows]
+        before = self.batches.last_point(stream.device)
+        if before is not None:
+            points.insert(0, before)
+        lost = self._lost.get(stream.device, ()) if boot_id == self._boot_id else ()
+        poll_ms = self._polls.get(stream.device, POLL_MS_MAX)
+        return holes(points, poll_ms, self._run_from, lost)
 
     def _mark_sealed(
-        self,
-        stream: _Stream,
-        rows: Sequence[Any],
-        span: tuple[int | None, int | None],
-        blob: tuple[str, int],
-        left: _Open | None,
+        self, stream: _Stream, ends: tuple[Row, Row], batch: SealedBatch, found: Sequence[Hole], left: _Open | None
     ) -> None:
         waiting = {number: each for number, each in self._open.items() if number != stream.number}
         if left is not None:
             waiting[stream.number] = left
         unsealed_from = min((each.first_number for each in waiting.values()), default=self._next)
         with transaction(self._connection, self._path):
-            self._connection.execute(
-                "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (stream.number, stream.device, rows[-1][0], rows[0][0], *span, len(rows), *blob),
-            )
-            self._connection.execute("UPDATE mark SET value = ? WHERE name = 'unsealed_from'", (unsealed_from,))
+            for why, alike in by_why(found).items():
+                self._outbox.add(Noticed(news.GAP, stream.device, why.value, (), figures(alike)))
+            self.batches.add(stream.number, (ends[0][0], ends[1][0]), batch, ends[1][1])
+            named = sealed_notice(batch.device, (batch.first_ms, batch.last_ms), batch.count, batch.blob)
+            self._outbox.add(named, ends[1][0])
+            self._set_mark("unsealed_from", unsealed_from)
         self._open = waiting
+        self._forget_lost(stream, ends[1][1])
+
+    def _forget_lost(self, stream: _Stream, through_ms: int) -> None:
+        """What was lost before the batch's last row is told by it, or was within two polls."""
+        if stream.heading.boot_id == self._boot_id:
+            kept = [each for each in self._lost.pop(stream.device, ()) if each.last_ms > through_ms]
+            if kept:
+                self._lost[stream.device] = kept
+
+    def _set_mark(self, name: str, value: int) -> None:
+        self._connection.execute("UPDATE mark SET value = ? WHERE name = ?", (value, name))
+
+    # ---- what is given up -------------------------------------------------------------------------------------------
 
     def thin(self, before_ms: int) -> int:
-        """See ``TelemetryStore.thin``. The blobs keep what is deleted here."""
+        """See ``TelemetryStore.thin``. The blobs keep what is deleted here; the call that finds nothing more tells."""
         with transaction(self._connection, self._path):
             count = self._connection.execute(
                 "DELETE FROM sample WHERE number IN (SELECT number FROM sample WHERE number <"
@@ -275,8 +259,66 @@ class TelemetryWriter:
                 " AND ifnull(wall_ms, 0) < ?",
                 (READ_ROWS_MAX, before_ms),
             ).rowcount
+            thinned = self._connection.execute("SELECT value FROM mark WHERE name = 'thinned'").fetchone()[0] + count
+            if thinned and not count:
+                told = (("count", thinned), ("before_ms", before_ms))
+                self._outbox.add(Noticed(news.THINNED, "telemetry", "rows", (), told))
+                thinned = 0
+            self._set_mark("thinned", thinned)
         self._wal_bytes += 4_096 + _WAL_BYTES_PER_ROW * count
         return count
+
+    def expire(self, before_ms: int, acked: int) -> int:
+        """See ``TelemetryStore.expire``."""
+        with transaction(self._connection, self._path):
+            count = self.batches.give_up(before_ms, acked)
+        self._wal_bytes += 4_096 + _WAL_BYTES_PER_ROW * count
+        return count
+
+    # ---- news for the journal ---------------------------------------------------------------------------------------
+
+    def news(self, after: int, limit: int) -> tuple[News, ...]:
+        """See ``TelemetryStore.news``."""
+        return self._outbox.after(after, limit)
+
+    def told(self, entries: Sequence[tuple[int, str]]) -> None:
+        """See ``TelemetryStore.told``. Files that an entry gives up are deleted before the rows that know of them."""
+        for seq, cause in entries:
+            found = self._outbox.by_cause(cause)
+            if found is None:
+                continue
+            each, last_number = found
+            if each.notice.kind == news.DELETED:
+                for blob in each.notice.blobs:
+                    self._blobs.remove(blob.sha256)
+            with transaction(self._connection, self._path):
+                self.batches.settle(each, last_number, seq)
+                self._outbox.remove(each.number)
+            self._wal_bytes += 4_096
+
+    # ---- the journal, compared at start -----------------------------------------------------------------------------
+
+    def follow(self, origin: str) -> int:
+        """The journal of that origin names what is sealed from now on; returns the entry to compare from."""
+        with transaction(self._connection, self._path):
+            self.batches.follow(origin)
+        return self.batches.told_through()
+
+    def recognise(self, entries: Sequence[Entry]) -> None:
+        """Entries about readings that the journal holds, in order: they are told, and the batches they name listed."""
+        self.told([(entry.seq, entry.cause) for entry in entries if entry.cause is not None])
+        with transaction(self._connection, self._path):
+            for entry in entries:
+                if entry.kind == news.SEALED:
+                    self.batches.know(entry)
+
+    def compared(self, through: int) -> None:
+        """All entries below that number were recognised: batches that none of them names become news."""
+        with transaction(self._connection, self._path):
+            self.batches.tell_unnamed()
+            self._set_mark("told_through", through)
+
+    # ---- the write-ahead log ----------------------------------------------------------------------------------------
 
     def wal_bytes(self) -> int:
         """See ``WalOwner.wal_bytes``."""
@@ -290,86 +332,11 @@ class TelemetryWriter:
         return whole
 
 
-def _batch_lines(stream: _Stream, rows: Sequence[Any], span: tuple[int | None, int | None]) -> Iterator[bytes]:
-    header = {
-        "boot": stream.boot_id,
-        "channels": stream.channels,
-        "count": len(rows),
-        "device": stream.device,
-        "first_ms": span[0],
-        "last_ms": span[1],
-        "v": VERSION,
-    }
-    yield orjson.dumps(header, option=orjson.OPT_APPEND_NEWLINE)
-    for _, taken_at_ms, wall_ms, packed in rows:
-        line: list[Any] = [taken_at_ms, wall_ms]
-        try:
-            steps, qualities = unpack(packed, len(stream.channels))
-        except DamagedError:
-            line += ([None] * len(stream.channels), [DAMAGED] * len(stream.channels))
-        else:
-            line += (steps, [quality.value for quality in qualities]) if None in steps else (steps,)
-        yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+def _is_due(waiting: _Open, due_before_ms: int) -> bool:
+    return waiting.count >= SAMPLES_PER_BATCH_MAX or waiting.first_taken_ms < due_before_ms
 
 
-class TelemetryReader:
-    """Stored readings, read-only. For one thread."""
-
-    def __init__(self, path: Path) -> None:
-        """Open it. Raises StoreError if it is not there."""
-        self._path = path
-        self._connection: sqlite3.Connection = open_reader(path, "telemetry")
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
-
-    def samples(
-        self, device: str, from_ms: int, to_ms: int, after: int = -1, limit: int = READ_ROWS_MAX
-    ) -> tuple[Sample, ...]:
-        """Blocks of a device taken in [from_ms, to_ms) UTC with a number above ``after``, in order, at most 256.
-
-        Raises RefusedError for an empty or backward window.
-        """
-        if to_ms <= from_ms:
-            raise RefusedError(f"window [{from_ms}, {to_ms}) is empty")
-        with naming_errors(self._path):
-            start = self._connection.execute(
-                "SELECT min(first_number) FROM batch WHERE device = ? AND last_ms >= ? AND first_ms < ?",
-                (device, from_ms, to_ms),
-            ).fetchone()[0]
-            if start is None:
-                start = self._connection.execute("SELECT value FROM mark WHERE name = 'unsealed_from'").fetchone()[0]
-            rows = self._connection.execute(
-                "SELECT s.number, t.channels, s.taken_at_ms, s.wall_ms, s.packed FROM sample s"
-                " JOIN stream t ON t.number = s.stream WHERE s.number >= ? AND s.number > ? AND t.device = ?"
-                " AND s.wall_ms >= ? AND s.wall_ms < ? ORDER BY s.number LIMIT ?",
-                (start, after, device, from_ms, to_ms, min(limit, READ_ROWS_MAX)),
-            ).fetchall()
-        return tuple(self._sample(device, row) for row in rows)
-
-    def batches(self, device: str, from_ms: int, to_ms: int) -> tuple[SealedBatch, ...]:
-        """Sealed files that hold readings of [from_ms, to_ms) UTC of a device, at most 256, oldest first."""
-        with naming_errors(self._path):
-            rows = self._connection.execute(
-                "SELECT first_ms, last_ms, count, sha256, size_bytes FROM batch WHERE device = ? AND last_ms >= ?"
-                " AND first_ms < ? ORDER BY last_number LIMIT ?",
-                (device, from_ms, to_ms, READ_ROWS_MAX),
-            ).fetchall()
-        return tuple(
-            SealedBatch(device, first, last, count, BlobReference(digest, MEDIA_TYPE, size))
-            for first, last, count, digest, size in rows
-        )
-
-    def _sample(self, device: str, row: tuple[int, str, int, int | None, bytes]) -> Sample:
-        number, channels, taken_at_ms, wall_ms, packed = row
-        names = _names(self._path, channels)
-        steps, qualities = unpack(packed, len(names))
-        block = BlockRead(device, names, steps, qualities, MonotonicMs(taken_at_ms))
-        return Sample(number, block, None if wall_ms is None else UtcMs(wall_ms))
-
-
-def _names(path: Path, channels: object) -> tuple[str, ...]:
+def channel_names(path: Path, channels: object) -> tuple[str, ...]:
     """A stream's channels. Raises DamagedError for a text that was never written."""
     try:
         names = orjson.loads(channels) if isinstance(channels, str) else None

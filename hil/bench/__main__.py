@@ -14,7 +14,7 @@ from rich.table import Table
 from edge.host import journal_log
 from edge.host.system_clock import monotonic_ms, utc_ms
 from edge.ports.errors import PermitgateError
-from hil.bench import buses, decisions, journals, live, starts
+from hil.bench import buses, decisions, journals, live, readings, starts
 from hil.bench.rows import Row, machine
 
 _FOLDER = Path("build/bench")
@@ -45,6 +45,8 @@ BENCHMARKS: Mapping[str, Callable[[Path], Row]] = {
     "journal_single": journals.journal_single,
     "journal_batched_per_s": journals.journal_batched,
     "delta_100_ms": journals.delta,
+    "curve_ms": readings.curve_ms,
+    "reading_bytes": readings.reading_bytes,
     "ready_s": starts.ready,
     "rss_mib": starts.memory,
 }

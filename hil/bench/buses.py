@@ -148,7 +148,7 @@ class _Path:
     def __init__(self, state: State, writer: TelemetryWriter) -> None:
         self.inbox = Inbox()
         self.controller = ControllerLoop(state, self.inbox, _now, _NoOutputs(), lambda entries, state: None)
-        events = TelemetryEvents(lambda batch: None, lambda gap: None, lambda why: None)
+        events = TelemetryEvents(lambda notice: True, lambda why: None)
         self.telemetry = TelemetryThread(writer, monotonic_ms, lambda: 0, events)
 
     def publish(self, block: BlockRead) -> None:

@@ -40,8 +40,8 @@ APPLIED_KIND = "authority.applied"
 MANIFEST, POLICY, ROOTS, CHAIN = "manifest.json", "policy.txt", "root.json", "chain.json"
 AUTHORITY_HEAD = "authority/checkpoint"
 
-GROUND_KINDS = frozenset({APPLIED_KIND, "telemetry.sealed"})
-"""Kinds of entries of no permit that a permit's story rests on: HQ's marks, and raw readings as files."""
+GROUND_KINDS = frozenset({APPLIED_KIND, "telemetry.sealed", "telemetry.gap"})
+"""Kinds of entries of no permit that a story rests on: HQ's marks, raw readings as files, and where there are none."""
 
 _PLACES = (
     (re.compile(r"manifest\.json"), 0),

@@ -69,7 +69,7 @@ def test_every_reason_and_kind_of_entry_is_on_its_page_in_both_languages() -> No
 
 def _literals() -> Iterator[tuple[str, str]]:
     """(file, text) of every literal in the code that authors entries."""
-    for folder in ("core", "runtime", "app"):
+    for folder in ("core", "storage", "runtime", "app"):
         for path in sorted((ROOT / "edge" / folder).glob("*.py")):
             if path.name == "entry_words.py":
                 continue

@@ -151,9 +151,9 @@ def test_the_paths_of_an_installation_are_those_of_unit_and_configuration() -> N
 
 def test_what_the_readme_counts_is_what_the_code_does() -> None:
     from edge.app.answers import COULD_NOT, NO, OK, USAGE
-    from edge.app.housekeeping import READINGS_KEPT_DAYS
 
-    assert f"| {READINGS_KEPT_DAYS} days |" in text(README)
+    policy = load(ROOT / "config.example.toml").policy
+    assert f"| {policy.rows_kept_days} days |" in text(README)
     assert f"{OK} ok, {NO} the answer is no, {USAGE} usage or configuration, {COULD_NOT} could not run" in text(README)
     versions = re.search(r'python_requires=">=3\.(\d+),<3\.(\d+)"', text(ROOT / "setup.py"))
     assert versions is not None

@@ -9,7 +9,7 @@ from edge.core.readings import BlockRead, MonotonicMs, Quality
 from edge.ports.errors import DamagedError
 from edge.storage.leaves import entry_of, leaf_bytes, read_leaf
 from edge.storage.nodes import node_rows
-from edge.storage.telemetry import pack, unpack
+from edge.storage.telemetry_rows import pack, unpack
 from sync.formats import canonical
 from sync.formats.errors import FormatError
 from sync.formats.merkle import EMPTY, HASH_BYTES, leaf_hash

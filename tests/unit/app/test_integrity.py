@@ -8,7 +8,7 @@ import pytest
 from storages import LOG, MIRROR, cosigned, entries, open_journal
 
 from edge.app import integrity
-from edge.app.housekeeping import _tell, _thinned
+from edge.app.housekeeping import _tell
 from edge.core.messages import Noticed
 from edge.runtime.housekeeping import Integrity
 
@@ -70,9 +70,6 @@ def test_the_daemon_records_what_was_found() -> None:
     posted: list[Noticed] = []
     _tell(Integrity(3, 2, 1, None, None), posted.append)
     _tell(Integrity(2, 2, 1, 2, "entry 2 is not what was written"), posted.append)
-    _thinned(0, 99, posted.append)
-    _thinned(5, 99, posted.append)
-    assert [each.kind for each in posted] == ["integrity.checked", "integrity.failed", "telemetry.thinned"]
+    assert [each.kind for each in posted] == ["integrity.checked", "integrity.failed"]
     assert dict(posted[0].figures) == {"size": 3, "signed": 2, "cosigned": 1}
     assert dict(posted[1].figures)["entry"] == 2
-    assert dict(posted[2].figures) == {"count": 5, "before_ms": 99}

@@ -19,6 +19,8 @@ PROMISED = [
     "journal_single",
     "journal_batched_per_s",
     "delta_100_ms",
+    "curve_ms",
+    "reading_bytes",
     "ready_s",
     "rss_mib",
 ]

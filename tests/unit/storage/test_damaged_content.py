@@ -1,6 +1,5 @@
 """Files that SQLite reads without complaint and that are not what was written: found at the start, kept and named."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -35,6 +34,7 @@ from edge.storage.authority_reader import AuthorityReader
 from edge.storage.blobs import BlobStore
 from edge.storage.journal_reader import JournalReader, Search
 from edge.storage.journal_verify import verify_journal
+from edge.storage.sealed import read_sealed
 
 TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 
@@ -374,11 +374,10 @@ def test_a_damaged_row_of_readings_is_sealed_as_damaged_and_stops_no_other_devic
     batches = writer.seal(20_000)
     writer.close()
     assert [(batch.device, batch.count) for batch in batches] == [("gas-1", 2), ("gas-2", 1)]
-    lines = (tmp_path / "blobs" / batches[0].blob.sha256).read_text().splitlines()
-    assert [json.loads(line) for line in lines[1:]] == [
-        [10_000, None, [None, None], ["damaged", "damaged"]],
-        [10_100, None, [100, 209]],
-    ]
+    found = read_sealed((tmp_path / "blobs" / batches[0].blob.sha256).read_bytes())
+    assert found.taken_at_ms == [10_000, 10_100]
+    assert found.steps == [[None, 100], [None, 209]]
+    assert found.qualities == [["damaged", "good"], ["damaged", "good"]]
 
 
 def test_batches_sealed_before_the_disk_was_full_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,13 @@
 """Raw readings: nothing invented, nothing reordered, sealed into files that a stranger can read."""
 
+import gzip
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from storages import NOW_MS, migrate
@@ -11,7 +15,9 @@ from storages import NOW_MS, migrate
 from edge.core.readings import BlockRead, MonotonicMs, Quality
 from edge.ports.errors import DamagedError, RefusedError, UnusableError
 from edge.storage.blobs import BlobStore
-from edge.storage.telemetry import SAMPLES_PER_BATCH_MAX, TelemetryReader, TelemetryWriter, pack, unpack
+from edge.storage.telemetry import SAMPLES_PER_BATCH_MAX, TelemetryWriter
+from edge.storage.telemetry_reader import TelemetryReader
+from edge.storage.telemetry_rows import pack, unpack
 
 OFFSET_MS = NOW_MS - 10_000
 GOOD = (Quality.GOOD, Quality.GOOD)
@@ -41,10 +47,11 @@ def reader(tmp_path: Path, writer: TelemetryWriter) -> Iterator[TelemetryReader]
     opened.close()
 
 
-def lines(folder: Path, digest: str) -> list[object]:
+def lines(folder: Path, digest: str) -> list[Any]:
+    """The file as a stranger reads it: gzip, then a JSON value a line."""
     data = (folder / "blobs" / digest).read_bytes()
     assert sha256(data).hexdigest() == digest
-    return [json.loads(line) for line in data.splitlines()]
+    return [json.loads(line) for line in gzip.decompress(data).splitlines()]
 
 
 def test_blocks_come_back_as_they_were_read(writer: TelemetryWriter, reader: TelemetryReader) -> None:
@@ -84,10 +91,11 @@ def test_a_device_is_sealed_when_its_oldest_sample_is_due(
             "device": "gas-1",
             "first_ms": NOW_MS,
             "last_ms": NOW_MS + 1_000,
-            "v": 1,
+            "v": 2,
         },
-        [10_000, NOW_MS, [1, 209]],
-        [11_000, NOW_MS + 1_000, [None, 209], ["comm_fail", "good"]],
+        [[10_000, 1_000], [[0, OFFSET_MS]]],
+        [[1, None], [[1, 1, "comm_fail"]]],
+        [[209, 209], []],
     ]
     assert writer.seal(10_001) == ()
     assert reader.batches("gas-1", NOW_MS, NOW_MS + 1) == (batch,)
@@ -101,7 +109,7 @@ def test_a_batch_holds_at_most_256_samples_and_none_twice(tmp_path: Path, writer
     batches = [batch for _ in range(3) for batch in writer.seal(10_000)]
     assert [batch.count for batch in batches] == [256, 256]
     batches += writer.seal(99_999)
-    steps = [row[2][0] for batch in batches for row in lines(tmp_path, batch.blob.sha256)[1:]]  # type: ignore[index]
+    steps = [step for batch in batches for step in lines(tmp_path, batch.blob.sha256)[2][0]]
     assert steps == list(range(count))
 
 
@@ -118,7 +126,7 @@ def test_what_was_not_sealed_before_a_restart_is_sealed_after_it(tmp_path: Path)
     assert first.blob.sha256 not in {batch.blob.sha256 for batch in sealed}
     (last,) = writer.seal(99)
     assert (last.first_ms, last.count) == (None, 1)
-    assert lines(tmp_path, last.blob.sha256)[0]["boot"] == "boot2"  # type: ignore[index, call-overload]
+    assert lines(tmp_path, last.blob.sha256)[0]["boot"] == "boot2"
     writer.close()
 
 
@@ -159,3 +167,53 @@ def test_a_damaged_file_is_kept_aside(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"kept as .*telemetry\.db\.damaged-"):
         open_telemetry(tmp_path)
     open_telemetry(tmp_path).close()
+
+
+def taken(folder: Path, reader: TelemetryReader, between: Callable[[], object] = lambda: None) -> list[int]:
+    """Every reading of gas-1 as its series gives it; ``between`` happens after the first piece."""
+    found: list[int] = []
+    for number, piece in enumerate(reader.series("gas-1", NOW_MS, NOW_MS + 10**9, BlobStore(folder / "blobs"))):
+        assert piece.columns is not None
+        found += piece.columns.taken_at_ms
+        if number == 0:
+            between()
+    return found
+
+
+def test_a_series_read_while_the_daemon_seals_has_each_reading_once(
+    tmp_path: Path, writer: TelemetryWriter, reader: TelemetryReader
+) -> None:
+    writer.append([block(taken_at_ms=10_000 + n) for n in range(300)], OFFSET_MS)
+    writer.seal(10_000)
+
+    def work_on() -> None:
+        writer.append([block(taken_at_ms=10_300 + n) for n in range(50)], OFFSET_MS)
+        writer.seal(2**40)
+
+    found = taken(tmp_path, reader, work_on)
+    assert found[:300] == list(range(10_000, 10_300))
+    assert len(set(found)) == len(found)
+    assert taken(tmp_path, reader) == list(range(10_000, 10_350))
+
+
+def test_a_series_goes_over_many_pages_of_the_list_and_clocks_that_were_set(
+    tmp_path: Path, writer: TelemetryWriter, reader: TelemetryReader
+) -> None:
+    for number in range(600):
+        writer.append([block(taken_at_ms=10_000 + number * 1_000)], OFFSET_MS)
+        writer.seal(2**40)
+    # One batch whose clock was set within it: it spans more than any other, and none is missed for it.
+    writer.append([block(taken_at_ms=700_000)], OFFSET_MS)
+    writer.append([block(taken_at_ms=701_000)], OFFSET_MS + 5_000_000)
+    writer.seal(2**40)
+    assert taken(tmp_path, reader) == [*range(10_000, 610_000, 1_000), 700_000, 701_000]
+    late = reader.series("gas-1", NOW_MS + 3_000_000, NOW_MS + 4_000_000, BlobStore(tmp_path / "blobs"))
+    assert [piece.columns.taken_at_ms for piece in late if piece.columns is not None] == [[700_000, 701_000]]
+
+
+def test_a_list_of_an_older_version_is_not_misread(tmp_path: Path, writer: TelemetryWriter) -> None:
+    writer.close()
+    with closing(sqlite3.connect(tmp_path / "telemetry.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    with pytest.raises(UnusableError, match="schema 1, this version reads 2"):
+        TelemetryReader(tmp_path / "telemetry.db")
