@@ -220,6 +220,8 @@ def _act(action: str, words: str) -> None:
 
 _act("confirm", "The guardian confirms that the harness is worn (height work), until a camera can.")
 _act("retest", "Re-test a tripped permit: the instruments' readings now decide whether it passes.")
+_act("pause", "Stop work for now: nobody goes in until it is resumed.")
+_act("resume", "Work goes on; after too long a break only with a passing re-test since it began.")
 _act("release", "Lift a trip: the condition good, a passing re-test since, a named person.")
 
 

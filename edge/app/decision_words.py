@@ -41,6 +41,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "running": ", running",
         "frozen": ", FROZEN",
         "tripped": ", TRIPPED",
+        "paused": ", PAUSED",
         "guardian": "guardian's last tap: {age} (at most {limit} ago); harness confirmed: {harness}",
         "never": "never",
         "ago": "{age} ago",
@@ -84,6 +85,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "running": "，作业中",
         "frozen": "，已冻结",
         "tripped": "，已跳闸",
+        "paused": "，暂停中",
         "guardian": "监护人最近刷卡：{age}（至多 {limit} 前）；安全带确认：{harness}",
         "never": "从未",
         "ago": "{age} 前",
@@ -188,6 +190,7 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
         "running": each.begun,
         "frozen": each.frozen,
         "tripped": each.tripped,
+        "paused": each.paused,
         "revoked": permit.revoked,
     }
     line = text["permit"].format(

@@ -51,6 +51,11 @@ KINDS: Mapping[str, Words] = {
     "permit.begun": Words("作业开始", "work on a permit began"),
     "permit.closed": Words("作业票关闭", "a permit was closed"),
     "permit.confirmed": Words("监护人已确认安全带", "a guardian confirmed the harness"),
+    "permit.overdue": Words("作业超时未结束", "running work reached its end and was not closed"),
+    "permit.paused": Words("作业暂停", "work was paused"),
+    "permit.record_missed": Words("读数记录逾期", "a record of the readings is overdue"),
+    "permit.recorded": Words("读数已记录", "the readings were recorded"),
+    "permit.resumed": Words("作业恢复", "work was resumed"),
     "permit.retested": Words("跳闸后复测", "a re-test after a trip"),
     "permit.trip_released": Words("跳闸已解除", "a trip was lifted"),
     "permit.tripped": Words("作业跳闸，禁止进入", "a running permit tripped, entry is shut"),
@@ -71,6 +76,7 @@ KINDS: Mapping[str, Words] = {
 _LABELS: Mapping[str, Words] = {
     "action": Words("操作", "act"),
     "age_ms": Words("读数距今", "age of the reading"),
+    "alarms": Words("报警代码（AQ 3064.2-2025 A.4）", "alarm codes (AQ 3064.2-2025 A.4)"),
     "alarm": Words("报警代码（AQ 3064.2-2025 A.4）", "alarm code (AQ 3064.2-2025 A.4)"),
     "area": Words("区域", "area"),
     "areas": Words("区域", "areas"),
@@ -87,6 +93,7 @@ _LABELS: Mapping[str, Words] = {
     "device": Words("设备", "device"),
     "done_ms": Words("检查时间", "done"),
     "door": Words("门", "door"),
+    "ends_ms": Words("结束时间", "end"),
     "entry": Words("所依据的记录", "rests on entry"),
     "exit": Words("外出", "leaving"),
     "first_boottime_ms": Words("起始读数（开机后）", "first reading, after boot"),
@@ -101,6 +108,8 @@ _LABELS: Mapping[str, Words] = {
     "last_ms": Words("最晚读数", "last reading"),
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
+    "pause": Words("暂停记录", "pause entry"),
+    "period_ms": Words("记录间隔", "period"),
     "permit": Words("作业票", "permit"),
     "permit_type": Words("作业类型", "permit type"),
     "permits": Words("作业票", "permits"),
@@ -249,7 +258,7 @@ def _value(name: str, value: Any, language: Language) -> str:
         return _LINES[language]["yes" if value else "no"]
     if name == "what" and isinstance(value, str):
         return what_words(value, language)
-    if name.endswith("boottime_ms") or name in ("age_ms", "uncertainty_ms", "step_ms"):
+    if name.endswith("boottime_ms") or name in ("age_ms", "period_ms", "uncertainty_ms", "step_ms"):
         return seconds(value)
     if name.endswith("_ms") and isinstance(value, int):
         return instant(value)

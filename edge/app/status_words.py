@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edge.app.wording import Language, instant, reason_words
-from edge.core.decision import STATUS_ISSUED, STATUS_NOT_ISSUED, STATUS_SUSPENDED, STATUS_WORKING
+from edge.core.permits import STATUS_ISSUED, STATUS_NOT_ISSUED, STATUS_SUSPENDED, STATUS_WORKING
 
 SIMULATED = "SIMULATED · 模拟：no real hardware behind this gateway / 本网关背后没有真实硬件"
 
@@ -22,6 +22,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "freeze": "FROZEN {scope} by {by}: {why} (freeze {freeze}; only HQ can release it)",
         "permit": "permit {permit}: type {type} in {areas}{marks}",
         "running": "running",
+        "paused": "PAUSED",
         "held": "FROZEN {freeze}",
         "trip": "TRIPPED {code} {words} ({interlock})",
         "window": "  from {start} until {end}, at HQ: {status}",
@@ -52,6 +53,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "freeze": "已冻结 FROZEN {scope}，{by}：{why}（冻结编号 {freeze}，须总部解除）",
         "permit": "作业票 {permit}：类型 {type}，区域 {areas}{marks}",
         "running": "作业中",
+        "paused": "暂停中 PAUSED",
         "held": "已冻结 FROZEN {freeze}",
         "trip": "已跳闸 TRIPPED {code} {words}（{interlock}）",
         "window": "  {start} 至 {end}，总部状态：{status}",
@@ -124,6 +126,7 @@ def permit_line(permit: Mapping[str, Any], language: Language) -> str:
     """A permit and what holds it, on one line."""
     text, trip = _TEXT[language], permit["trip"]
     marks = [text["running"]] if permit["running"] else []
+    marks += [text["paused"]] if permit["paused"] else []
     marks += [text["held"].format(freeze=freeze) for freeze in permit["frozen"]]
     if trip is not None:
         words = reason_words(trip["reason"], language)

@@ -35,6 +35,7 @@ from edge.core.state import Durable, State
 from edge.core.tapping import grant_due, record_failed, recorded, tapped
 from edge.core.turn import Step, Turn
 from edge.core.watching import block_read, rewatch, stale_due
+from edge.core.working import arm_all, work_due
 
 __all__ = ["Step", "begin", "step"]
 
@@ -58,6 +59,7 @@ def step(state: State, message: Input, now: Now) -> Step:
     _dispatch(turn, message)
     if turn.state.durable.running is not state.durable.running or turn.state.permits is not state.permits:
         rewatch(turn)
+        arm_all(turn)
     return turn.done()
 
 
@@ -103,6 +105,8 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
             grant_due(turn, subject)
         case Timer.STALE:
             stale_due(turn, subject)
+        case Timer.WORK:
+            work_due(turn, subject)
         case Timer.FIRE:
             fire_due(turn, subject)
         case Timer.SIREN:
@@ -137,6 +141,7 @@ def _started(turn: Turn, started: Started) -> None:
         doors[door] = replace(state, grace_until_ms=until)
     turn.change(doors=doors)
     rewatch(turn)
+    arm_all(turn)
 
 
 def _anchored(turn: Turn, anchor: Anchor) -> None:
@@ -151,6 +156,7 @@ def _anchored(turn: Turn, anchor: Anchor) -> None:
         "boottime_ms": anchor.boottime_ms,
     }
     turn.author("clock.anchored", body)
+    arm_all(turn)
 
 
 def _matters(held: Anchor | None, offered: Anchor, drift_ppm: int) -> bool:

@@ -14,16 +14,15 @@ from edge.core.codec import LATER
 from edge.core.facts import Facts, Permit, Tap, Token
 from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, Measured, judge
+from edge.core.permits import (
+    IN_FORCE,
+    STATUS_NOT_ISSUED,
+    STATUS_SUSPENDED,
+    ended,
+    ends_ms,
+)
 from edge.core.reasons import ORDER, REVIEW_ONLY, Reason
 from edge.core.rules import PermitType
-
-# AQ 3064.2-2025 table A.1, TICKET_STATUS.
-STATUS_NOT_ISSUED = 0
-STATUS_ISSUED = 1
-STATUS_WORKING = 2
-STATUS_SUSPENDED = 6
-IN_FORCE = frozenset({STATUS_ISSUED, STATUS_WORKING})
-_ENDED = frozenset({3, 4, 5})
 
 
 class Outcome(Enum):
@@ -50,7 +49,8 @@ class PermitSlice:
 
     ``guardian_age_ms`` is the age of the guardian's last tap in this area, ``harness_age_ms`` that of the confirmation,
     None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures. ``checks``
-    are those of the instruments that measure.
+    are those of the instruments that measure. ``analysed_today`` is False for work that needs an analysis each day and
+    has none of this one.
     """
 
     permit: Permit
@@ -63,12 +63,13 @@ class PermitSlice:
     missing: tuple[str, ...]
     measured: tuple[Measured, ...]
     checks: tuple[CheckAge, ...] = field(default=(), metadata=LATER)
+    paused: bool = field(default=False, metadata=LATER)
+    analysed_today: bool = field(default=True, metadata=LATER)
 
     @property
     def ends_ms(self) -> int:
-        """When the permit ends, exclusive, by its own end or by its type, if that is known here."""
-        begins_ms, ends_ms = self.permit.not_before_ms, self.permit.not_after_ms
-        return ends_ms if self.permit_type is None else self.permit_type.end_ms(begins_ms, ends_ms)
+        """See ``edge.core.permits.ends_ms``."""
+        return ends_ms(self.permit, self.permit_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +194,6 @@ def _nowhere(question: Question, token: Token, common: tuple[Failing, ...], auth
     return _answer(question, failing, freeze, ())
 
 
-def ended(permit: Permit) -> bool:
-    """Accepted, void, withdrawn or revoked: nothing more is written into such a permit's chain."""
-    return permit.revoked or permit.status in _ENDED
-
-
 def _authentic(question: Question) -> bool:
     """Whether the clock and the badge are beyond doubt: only then may a tap freeze a permit."""
     facts = question.facts
@@ -261,6 +257,8 @@ def _permit_failing(question: Question, token: Token, each: PermitSlice) -> tupl
         fail(Reason.CHANNEL_MISSING, quantity)
     for reason, device in overdue(each.checks):
         fail(reason, device)
+    if not each.analysed_today:
+        fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*_standing(each), *_window(question, token, each), *_person(question, token, each)):
         fail(reason)
     age_ms = _age_ms(question)
@@ -280,6 +278,8 @@ def _standing(each: PermitSlice) -> list[Reason]:
         found.append(Reason.PERMIT_FROZEN)
     if each.tripped:
         found.append(Reason.PERMIT_TRIPPED)
+    if each.paused:
+        found.append(Reason.PERMIT_PAUSED)
     status = each.permit.status
     if each.permit.revoked:
         found.append(Reason.PERMIT_REVOKED)
@@ -376,7 +376,7 @@ def _guardian(
         reasons = [
             reason
             for reason in (*_standing(each), *_window(question, token, each))
-            if reason is not Reason.PERMIT_TRIPPED
+            if reason not in (Reason.PERMIT_TRIPPED, Reason.PERMIT_PAUSED)
         ]
         if token.permit_version < each.permit.version or question.area not in token.areas:
             reasons.append(Reason.BADGE_OUTDATED)

@@ -1,6 +1,6 @@
 """The fold: durable state is what the entries say, and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, with_check
 from edge.core.readings import MonotonicMs, UtcMs
-from edge.core.state import Durable, Presence, Running
+from edge.core.state import Durable, Moment, Pause, Presence, Running
 
 
 def fold(durable: Durable, entry: Entry) -> Durable:
@@ -41,16 +41,31 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
         case "permit.begun":
             # Entries of earlier versions do not say what the work is bound to: HQ's word and today's rules do.
             areas, packs = tuple(body.get("areas", ())), tuple(body.get("packs", ()))
-            begun = Running(permit, entry.seq, body.get("permit_type", ""), areas, packs)
+            begun = Running(
+                permit,
+                entry.seq,
+                body.get("permit_type", ""),
+                areas,
+                packs,
+                body.get("ends_ms"),
+                recorded=_moment(entry),
+                analysed=_moment(entry),
+            )
             return replace(durable, running={**durable.running, permit: begun})
         case "permit.confirmed":
             return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
         case "permit.tripped":
             trip = Trip(permit, entry.seq, body["reason"], body["interlock"], None)
             return replace(durable, trips={**durable.trips, permit: trip})
-        case "permit.retested" if body["passed"] and permit in durable.trips:
-            trip = replace(durable.trips[permit], retest=entry.seq)
-            return replace(durable, trips={**durable.trips, permit: trip})
+        case "permit.retested" if body["passed"]:
+            return _retested(durable, entry, permit)
+        case "permit.paused":
+            return replace(durable, pauses={**durable.pauses, permit: Pause(_moment(entry), None)})
+        case "permit.resumed":
+            return replace(durable, pauses=without(durable.pauses, permit))
+        case "permit.overdue" | "permit.recorded" | "permit.record_missed" if permit in durable.running:
+            changes = _TIMES[entry.kind](entry)
+            return replace(durable, running=_changed(durable.running, permit, **changes))
         case "permit.trip_released":
             return replace(durable, trips=without(durable.trips, permit))
         case "permit.closed":
@@ -58,10 +73,37 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
                 durable,
                 running=without(durable.running, permit),
                 trips=without(durable.trips, permit),
+                pauses=without(durable.pauses, permit),
                 guardians=without(durable.guardians, permit),
                 harness=without(durable.harness, permit),
             )
     return durable
+
+
+_TIMES: Mapping[str, Callable[[Entry], dict[str, Any]]] = {
+    "permit.overdue": lambda entry: {"overdue": True},
+    "permit.recorded": lambda entry: {"recorded": _moment(entry), "record_missed": False},
+    "permit.record_missed": lambda entry: {"record_missed": True},
+}
+
+
+def _retested(durable: Durable, entry: Entry, permit: str) -> Durable:
+    """A passing re-test lifts nothing by itself: it lets a trip be released, a break end and a further day begin."""
+    return replace(
+        durable,
+        trips=_changed(durable.trips, permit, retest=entry.seq),
+        pauses=_changed(durable.pauses, permit, retest=entry.seq),
+        running=_changed(durable.running, permit, analysed=_moment(entry)),
+    )
+
+
+def _changed(mapping: Mapping[str, Any], key: str, **changes: Any) -> Mapping[str, Any]:
+    """The mapping with the value of one key changed, if there is one."""
+    return {**mapping, key: replace(mapping[key], **changes)} if key in mapping else mapping
+
+
+def _moment(entry: Entry) -> Moment:
+    return Moment(entry.seq, entry.stamp.boot_id, MonotonicMs(entry.stamp.boottime_ms), entry.stamp.lowest_ms)
 
 
 def without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -2,19 +2,21 @@
 
 from typing import assert_never
 
+from edge.core.breaks import alarm_of, pause, resume
 from edge.core.checking import checks_of
-from edge.core.decision import IN_FORCE, STATUS_SUSPENDED
 from edge.core.entries import Json
 from edge.core.facts import Permit
 from edge.core.holds import Freeze
 from edge.core.instruments import overdue
 from edge.core.messages import Answer, AuthorityApplied, Operator, OperatorAction
 from edge.core.passing import relock_held
+from edge.core.permits import IN_FORCE, STATUS_SUSPENDED
 from edge.core.reasons import Reason
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.core.watching import conditions_of, interlocks_of, watch
 from edge.core.who import who_failing
+from edge.core.working import running_type
 
 _OPEN = IN_FORCE | {STATUS_SUSPENDED, 0}
 _PER_ENTRY = 10
@@ -101,6 +103,10 @@ def operator(turn: Turn, act: Operator) -> None:
             _retest(turn, act, permit)
         case OperatorAction.RELEASE:
             _release(turn, act, permit)
+        case OperatorAction.PAUSE:
+            _unless(turn, act, pause(turn, act))
+        case OperatorAction.RESUME:
+            _unless(turn, act, resume(turn, act))
         case _:
             assert_never(act.action)
 
@@ -112,9 +118,16 @@ def _refuse(turn: Turn, act: Operator, reasons: list[str]) -> None:
         "by": act.by,
         "why": act.why,
         "reasons": list(reasons),
+        **alarm_of(reasons),
     }
     entry = turn.author("operator.refused", body, cause=act.request, actor=act.by)
     turn.command(Answer(act.request, False, tuple(reasons), entry))
+
+
+def _unless(turn: Turn, act: Operator, reasons: list[str]) -> None:
+    """What could not be done is refused."""
+    if reasons:
+        _refuse(turn, act, reasons)
 
 
 def _done(turn: Turn, act: Operator, kind: str, body: dict[str, Json]) -> None:
@@ -147,20 +160,31 @@ def _failing(turn: Turn, permit: Permit) -> list[str]:
     reasons += [reason.value for reason, _ in overdue(checks_of(turn, interlocks))]
     since = turn.state.clear_since.get(permit.permit)
     holdoff_ms = max((each.settle_ms for each in interlocks), default=0)
-    if not reasons and (since is None or turn.now_ms - since < holdoff_ms):
+    tripped = permit.permit in turn.state.durable.trips
+    if tripped and not reasons and (since is None or turn.now_ms - since < holdoff_ms):
         reasons.append(Reason.READING_SETTLING.value)
     return list(dict.fromkeys(reasons))
 
 
 def _retest(turn: Turn, act: Operator, permit: Permit) -> None:
     """A re-test by a named person. The instruments' own readings, good for their hold-off, decide whether it passes."""
-    if permit.permit not in turn.state.durable.trips:
+    if not _testable(turn, permit.permit):
         _refuse(turn, act, ["not_tripped"])
         return
     reasons = _failing(turn, permit)
     body: dict[str, Json] = {"by": act.by, "why": act.why, "passed": not reasons, "reasons": reasons}
     entry = turn.author("permit.retested", body, permit=permit.permit, cause=act.request, actor=act.by)
     turn.command(Answer(act.request, not reasons, tuple(reasons), entry))
+
+
+def _testable(turn: Turn, permit: str) -> bool:
+    """Whether a re-test means anything: after a trip, in a break, and while work runs that needs one each day."""
+    durable = turn.state.durable
+    if permit in durable.trips or permit in durable.pauses:
+        return True
+    running = durable.running.get(permit)
+    known = None if running is None else running_type(turn.state, running, turn.now.clock)
+    return known is not None and known.daily_analysis
 
 
 def _release(turn: Turn, act: Operator, permit: Permit) -> None:

@@ -98,6 +98,7 @@ class Timer(Enum):
     SIREN = "siren"
     BEAT = "beat"
     FIRE = "fire"
+    WORK = "work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ class OperatorAction(Enum):
     CONFIRM = "confirm"
     RETEST = "retest"
     RELEASE = "release"
+    PAUSE = "pause"
+    RESUME = "resume"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import assert_never
 
-from edge.core.decision import IN_FORCE
 from edge.core.doors import Effect, Event, Passage, Phase, advance, opened
 from edge.core.messages import DoorInput, Indicate, Light, Lock, ReleaseExit, Timer
+from edge.core.permits import IN_FORCE
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
 from edge.core.state import State

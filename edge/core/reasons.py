@@ -30,6 +30,7 @@ class Reason(Enum):
     READING_OUT_OF_RANGE = "reading_out_of_range"
     READING_NEVER_READ = "reading_never_read"
     READING_SETTLING = "reading_settling"
+    ANALYSIS_NOT_TODAY = "analysis_not_today"
     BUMP_OVERDUE = "bump_overdue"
     CALIBRATION_OVERDUE = "calibration_overdue"
     VERIFICATION_OVERDUE = "verification_overdue"
@@ -51,6 +52,7 @@ class Reason(Enum):
     PERMIT_TYPE_UNKNOWN = "permit_type_unknown"
     PERMIT_FROZEN = "permit_frozen"
     PERMIT_TRIPPED = "permit_tripped"
+    PERMIT_PAUSED = "permit_paused"
     PERMIT_REVOKED = "permit_revoked"
     PERMIT_NOT_ISSUED = "permit_not_issued"
     PERMIT_SUSPENDED = "permit_suspended"
@@ -113,6 +115,9 @@ WORDS: dict[Reason, Words] = {
     Reason.READING_OUT_OF_RANGE: Words("检测仪超量程，禁止进入", "Detector out of range: keep out"),
     Reason.READING_NEVER_READ: Words("检测仪尚无读数，禁止进入", "Detector not read yet: keep out"),
     Reason.READING_SETTLING: Words("读数稳定中，请稍候再刷", "Readings settling: wait and tap again"),
+    Reason.ANALYSIS_NOT_TODAY: Words(
+        "今日尚未做气体分析，请先复测", "No gas analysis yet today: re-test before going on"
+    ),
     Reason.BUMP_OVERDUE: Words(
         "检测仪未做通气测试或已过期，请联系技术员", "Detector's bump test missing or overdue: call the technician"
     ),
@@ -142,6 +147,7 @@ WORDS: dict[Reason, Words] = {
     Reason.PERMIT_TRIPPED: Words(
         "作业许可已跳闸，须复测并由负责人解除", "Permit tripped: re-test and a named release needed"
     ),
+    Reason.PERMIT_PAUSED: Words("作业暂停中，请监护人恢复作业", "Work is paused: the guardian resumes it"),
     Reason.PERMIT_REVOKED: Words("作业许可已撤销", "Permit revoked"),
     Reason.PERMIT_NOT_ISSUED: Words("作业许可尚未签发", "Permit not issued yet"),
     Reason.PERMIT_SUSPENDED: Words("作业许可暂停中", "Permit suspended"),

@@ -29,8 +29,9 @@ class RulePackError(ValueError):
 class PermitType:
     """What a type of work demands besides readings. ``certificates``: any one of these trades; empty: none.
 
-    ``validity_ms``: the longest that a permit of this type holds, None where the standard sets no time. ``approver``:
-    who approves it.
+    ``validity_ms``: the longest that a permit of this type holds; ``break_ms``: the longest break without a new
+    analysis; ``record_ms``: how often readings are recorded; None where the standard sets no time. ``daily_analysis``:
+    one each day. ``approver``: who approves it.
     """
 
     code: str
@@ -42,6 +43,9 @@ class PermitType:
     clause: str
     mark: str
     validity_ms: int | None = field(default=None, metadata=LATER)
+    break_ms: int | None = field(default=None, metadata=LATER)
+    daily_analysis: bool = field(default=False, metadata=LATER)
+    record_ms: int | None = field(default=None, metadata=LATER)
     approver_zh: str = field(default="", metadata=LATER)
     approver_en: str = field(default="", metadata=LATER)
 
@@ -176,15 +180,21 @@ def strictest(known: Sequence[PermitType]) -> PermitType | None:
     together = known[0]
     for each in known[1:]:
         trades = tuple(trade for trade in together.certificates if trade in each.certificates)
-        longest = [time for time in (together.validity_ms, each.validity_ms) if time is not None]
         together = replace(
             together,
             certificates=trades or each.certificates or together.certificates,
             guardian=together.guardian or each.guardian,
             harness=together.harness or each.harness,
-            validity_ms=min(longest, default=None),
+            validity_ms=_shortest(together.validity_ms, each.validity_ms),
+            break_ms=_shortest(together.break_ms, each.break_ms),
+            daily_analysis=together.daily_analysis or each.daily_analysis,
+            record_ms=_shortest(together.record_ms, each.record_ms),
         )
     return together
+
+
+def _shortest(*times_ms: int | None) -> int | None:
+    return min((each for each in times_ms if each is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,34 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """When an entry was authored: on CLOCK_BOOTTIME of its boot, and the earliest UTC that it can have been.
+
+    ``lowest_ms`` 0: the time was unknown.
+    """
+
+    entry: int
+    boot_id: str
+    boottime_ms: MonotonicMs
+    lowest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A break of work. ``retest``: the entry of a passing re-test since, None: none yet."""
+
+    since: Moment
+    retest: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """Work that has begun: the entry that began it, and what must be known to watch over it when HQ's word is lost.
 
     ``packs`` are the versions of rule packs that it began under, which it keeps; those that began before entries said
-    so have none.
+    so have none. ``ends_ms`` is when it ends by what was known then, UTC, exclusive; ``overdue`` whether that was told.
+    ``recorded`` and ``analysed`` are the last record of its readings and the last passing analysis; ``record_missed``:
+    a record was overdue and none was made since.
     """
 
     permit: str
@@ -38,6 +61,11 @@ class Running:
     permit_type: str
     areas: tuple[str, ...]
     packs: tuple[str, ...] = field(default=(), metadata=LATER)
+    ends_ms: int | None = field(default=None, metadata=LATER)
+    overdue: bool = field(default=False, metadata=LATER)
+    recorded: Moment | None = field(default=None, metadata=LATER)
+    record_missed: bool = field(default=False, metadata=LATER)
+    analysed: Moment | None = field(default=None, metadata=LATER)
 
 
 Work: TypeAlias = Permit | Running
@@ -60,6 +88,7 @@ class Durable:
     freezes: Freezes = field(default_factory=Freezes)
     trips: Mapping[str, Trip] = field(default_factory=dict)
     running: Mapping[str, Running] = field(default_factory=dict)
+    pauses: Mapping[str, Pause] = field(default_factory=dict)
     guardians: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict)
     harness: Mapping[str, Presence] = field(default_factory=dict)
     instruments: Register = field(default_factory=dict)

@@ -6,27 +6,31 @@ from hashlib import sha256
 from typing import assert_never
 
 from edge.core import codec
+from edge.core.alarms import ALARMS, alarms_of
 from edge.core.checking import checks_of
 from edge.core.clock import ClockInterval
-from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide, ended
+from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
 from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.interlocks import NO_DEMANDS, Condition, measure
 from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
 from edge.core.passing import advance_door, relock_held
+from edge.core.permits import ended, ends_ms
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
+from edge.core.rules import PermitType, strictest
 from edge.core.site import AreaPlan, permit_type_of
 from edge.core.state import Grant, Presence, State
 from edge.core.turn import Turn
+from edge.core.working import same_day
 
 _GATHERS = 2
 _GATHERED_MOST = 64
 _SHOWN_MS = 3_000
 
-_AQ_ALARM = {Reason.WRONG_AREA: "60", Reason.PERMIT_EXPIRED: "10", Reason.PERMIT_LONGEST_OVER: "10"}
-"""Alarm codes of AQ 3064.2-2025 table A.4: 60 no permit (for this place), 10 permit overdue."""
+_FREEZING = (Reason.WRONG_AREA, Reason.PERMIT_EXPIRED, Reason.PERMIT_LONGEST_OVER)
+"""Why a tap freezes a permit, the first that is so."""
 
 
 def tapped(turn: Turn, tap: Tap, facts: Facts) -> None:
@@ -121,9 +125,10 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bo
     clock = turn.now.clock
     speaking = plan.speaking(clock, state.kept_packs(permit.permit))
     demands = plan.demanded(permit.permit_type, speaking, clock) if area in permit.areas else NO_DEMANDS
+    known = permit_type_of(permit.permit_type, speaking)
     return PermitSlice(
         permit=permit,
-        permit_type=permit_type_of(permit.permit_type, speaking),
+        permit_type=known,
         frozen=frozen or durable.freezes.holds(f"permit:{permit.permit}"),
         tripped=permit.permit in durable.trips,
         begun=permit.permit in durable.running,
@@ -132,7 +137,17 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bo
         missing=demands.quantities(),
         measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in demands.interlocks),
         checks=checks_of(turn, demands.interlocks),
+        paused=permit.permit in durable.pauses,
+        analysed_today=_analysed_today(state, permit, known, clock),
     )
+
+
+def _analysed_today(state: State, permit: Permit, known: PermitType | None, clock: ClockInterval) -> bool:
+    """Whether an analysis of this day is at hand, if one is asked for. The tap that begins work is one itself."""
+    running = state.durable.running.get(permit.permit)
+    if running is None or known is None or not known.daily_analysis:
+        return True
+    return running.analysed is not None and same_day(running.analysed, clock)
 
 
 def _age_ms(presence: Presence | None, permit: Permit, turn: Turn) -> int | None:
@@ -175,6 +190,7 @@ def _body(question: Question, outcome: Outcome, primary: Reason, reasons: tuple[
         "decision": outcome.value,
         "reason": primary.value,
         "reasons": [reason.value for reason in dict.fromkeys(reasons)],
+        "alarms": list(alarms_of(reasons)),
         "door": tap.door,
         "reader": tap.reader,
         "area": question.area,
@@ -233,14 +249,14 @@ def _await_record(turn: Turn, question: Question, decision: Decision, entry: int
 def _freeze(turn: Turn, question: Question, decision: Decision, permit: str) -> None:
     """Out of area, or overtime: the permit is frozen and the area's siren sounds. Only HQ's release lifts it."""
     about = {each.reason for each in decision.failing if each.permit in (None, permit)}
-    reason = next(each for each in _AQ_ALARM if each in about)
+    reason = next(each for each in _FREEZING if each in about)
     name = f"{turn.state.site.origin}#{turn.state.durable.next_entry}"
     body: dict[str, Json] = {
         "freeze": name,
         "scope": f"permit:{permit}",
         "by": turn.state.site.gateway,
         "why": reason.value,
-        "alarm": _AQ_ALARM[reason],
+        "alarm": ALARMS[reason],
         "door": question.tap.door,
         "worker": decision.worker,
     }
@@ -299,6 +315,7 @@ def _begin(turn: Turn, grant: Grant) -> None:
     permit = next(each for each in grant.facts.permits if each.permit == grant.permit)
     plans = [turn.state.site.areas[area] for area in permit.areas if area in turn.state.site.areas]
     packs = {each.name: None for plan in plans for each in plan.speaking(turn.now.clock)}
+    known = (permit_type_of(permit.permit_type, plan.speaking(turn.now.clock)) for plan in plans)
     body: dict[str, Json] = {
         "door": grant.tap.door,
         "worker": grant.worker,
@@ -306,6 +323,7 @@ def _begin(turn: Turn, grant: Grant) -> None:
         "permit_type": permit.permit_type,
         "areas": [plan.area for plan in plans],
         "packs": list(packs),
+        "ends_ms": ends_ms(permit, strictest([each for each in known if each is not None])),
     }
     turn.author("permit.begun", body, permit=permit.permit)
 

@@ -16,6 +16,8 @@ MOLAR_VOLUME = Decimal("24.05")
 """L/mol at 20 degC and 101.325 kPa [D]: a pack may declare another."""
 
 _HOUR_MS = 3_600_000
+_MINUTE_MS = 60_000
+_MINUTES_MAX = 1_440
 _VALIDITY_H_MAX = 8_784
 """A leap year: no standard lets a permit hold longer."""
 
@@ -99,9 +101,17 @@ def _permit_type(table: Table) -> PermitType:
         clause=fields.text(table, "clause"),
         mark=fields.mark(table),
         validity_ms=None if hours is None else hours * _HOUR_MS,
+        break_ms=_minutes(table, "break_min", 0),
+        daily_analysis=table.getbool("daily_analysis", default=False),
+        record_ms=_minutes(table, "record_min", 1),
         approver_zh=fields.text(table, "approver_zh"),
         approver_en=fields.text(table, "approver_en"),
     )
+
+
+def _minutes(table: Table, key: str, minimum: int) -> int | None:
+    minutes = table.getint(key, minimum=minimum, maximum=_MINUTES_MAX, unit="minutes", default=None)
+    return None if minutes is None else minutes * _MINUTE_MS
 
 
 def _rule(table: Table) -> Rule:

@@ -306,6 +306,7 @@ def _permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "ends_ms": _ends_ms(state, permit, now),
         "hq_status": permit.status,
         "running": permit.permit in durable.running,
+        "paused": permit.permit in durable.pauses,
         "frozen": [each.freeze for each in durable.freezes.of(f"permit:{permit.permit}")],
         "trip": None
         if trip is None
@@ -377,6 +378,10 @@ ACT_WORDS = {
     "device_unknown": ("本网关没有该检测仪，或其无须检查", "no instrument of that id is to be checked here"),
     "check_in_future": ("检查时间在未来", "the check would have been done in the future"),
     "check_older": ("已登记更新的检查", "a later check is recorded already"),
+    "not_running": ("该许可的作业尚未开始", "work on this permit has not begun"),
+    "already_paused": ("作业已暂停", "work is paused already"),
+    "not_paused": ("作业没有暂停", "work is not paused"),
+    "break_retest_missing": ("中断超时，恢复前须复测合格", "the break was too long: a passing re-test is needed"),
     "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
 }

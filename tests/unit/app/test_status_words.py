@@ -18,6 +18,7 @@ PERMIT: dict[str, Any] = {
     "ends_ms": 1_800_028_800_000,
     "hq_status": 6,
     "running": True,
+    "paused": True,
     "frozen": ["f-7"],
     "trip": {"entry": 4, "reason": "gas_over_limit", "interlock": "gb30871/lel@gas1.gas", "retest": None},
 }

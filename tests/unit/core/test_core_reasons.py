@@ -7,7 +7,9 @@ from sites import (
     EPOCH_MS,
     HOUR_MS,
     OXYGEN,
+    UNTIL_MS,
     Bench,
+    begun_bench,
     build_site,
     certificate,
     commands,
@@ -95,6 +97,25 @@ def _gas():
 @produces(Reason.WIND_OVER_LIMIT)
 def _wind():
     return _tap(prepare=lambda bench: bench.block("wind1", 80))
+
+
+@produces(Reason.PERMIT_PAUSED)
+def _paused():
+    bench = begun_bench()
+    bench.act(OperatorAction.PAUSE)
+    return _reasons(bench.tap(facts("w2")))
+
+
+@produces(Reason.ANALYSIS_NOT_TODAY)
+def _not_today():
+    bench = ready_bench()
+    p1 = permit(permit_type="03", not_after_ms=UNTIL_MS + 72 * HOUR_MS)
+    bench.authority(p1, size=6)
+    told = facts(permits=[p1], authority_size=6)
+    bench.tap(told)
+    bench.record()
+    bench.wait(24 * HOUR_MS)
+    return _reasons(bench.tap(told))
 
 
 @produces(Reason.BUMP_OVERDUE, Reason.CALIBRATION_OVERDUE, Reason.VERIFICATION_OVERDUE)

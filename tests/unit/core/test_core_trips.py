@@ -107,7 +107,8 @@ def test_running_work_found_at_a_restart_is_watched_from_the_start():
     bench = Bench(durable=begun_bench().state.durable)
     bench.go(Noticed("hq.lost", "hq", "no answer"))
     made = bench.authority(permit())
-    assert {each.subject for each in commands(made, SetTimer)} == {"gas1", "wind1"}
+    timers = [each for each in commands(made, SetTimer) if each.timer is Timer.STALE]
+    assert {each.subject for each in timers} == {"gas1", "wind1"}
     made = bench.wait(30_001).go(TimerDue(Timer.STALE, "gas1"))
     assert (kinds(made), made.entries[0].body["reason"]) == (["permit.tripped"], "reading_never_read")
 

@@ -1,0 +1,30 @@
+"""Alarm codes of AQ 3064.2-2025, table A.4, for the reasons that have one."""
+
+from collections.abc import Iterable, Mapping
+
+from edge.core.reasons import Reason
+
+ALARMS: Mapping[Reason, str] = {
+    Reason.ANALYSIS_NOT_TODAY: "04",
+    Reason.PERMIT_EXPIRED: "10",
+    Reason.PERMIT_LONGEST_OVER: "10",
+    Reason.GUARDIAN_ABSENT: "31",
+    Reason.CERTIFICATE_MISSING: "50",
+    Reason.CERTIFICATE_INVALID: "50",
+    Reason.CERTIFICATE_EXPIRED: "51",
+    Reason.PERMIT_UNKNOWN: "60",
+    Reason.WRONG_AREA: "60",
+}
+"""04 no analysis on a further day · 10 permit overdue · 31 guardian absent · 50 no matching certificate ·
+51 certificate expired · 60 no permit (for this place)."""
+
+BREAK_TOO_LONG = "03"
+"""A break over its time and no new analysis."""
+
+RECORD_MISSED = "05"
+"""A record of the confined space's readings is overdue."""
+
+
+def alarms_of(reasons: Iterable[Reason]) -> list[str]:
+    """The codes of these reasons, each once, in order."""
+    return sorted({ALARMS[each] for each in reasons if each in ALARMS})
