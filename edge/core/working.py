@@ -23,6 +23,10 @@ _RECORD_LEAD_MS = 60_000
 """A record is taken so long before it is due [D], so that a lost poll does not make it late."""
 
 _RECORD_RETRY_MS = 10_000
+_LOOK_MS = 60_000
+"""Looked at so often at least: what was a day ahead may be near by a better clock, and a timer replaced each time that
+HQ speaks must not lie in the heap for days."""
+
 _RECORDED_MOST = 64
 _DAY_MS = 86_400_000
 _CHINA_MS = 8 * 3_600_000
@@ -70,7 +74,7 @@ def _arm(turn: Turn, permit: str) -> None:
     running = turn.state.durable.running[permit]
     delays = [each for each in (_end_delay_ms(turn, running), _record_delay_ms(turn, running)) if each is not None]
     if delays:
-        turn.timer(Timer.WORK, permit, max(0, min(delays)))
+        turn.timer(Timer.WORK, permit, max(0, min(*delays, _LOOK_MS)))
 
 
 def _ends_ms(turn: Turn, running: Running) -> int | None:
