@@ -14,9 +14,11 @@ ALARMS: Mapping[Reason, str] = {
     Reason.CERTIFICATE_EXPIRED: "51",
     Reason.PERMIT_UNKNOWN: "60",
     Reason.WRONG_AREA: "60",
+    Reason.LINKED_PERMIT_NOT_IN_FORCE: "61",
+    Reason.LINKED_PERMIT_MISSING: "62",
 }
 """04 no analysis on a further day · 10 permit overdue · 31 guardian absent · 50 no matching certificate ·
-51 certificate expired · 60 no permit (for this place)."""
+51 certificate expired · 60 no permit (for this place) · 61 linked permits incomplete · 62 links missing."""
 
 BREAK_TOO_LONG = "03"
 """A break over its time and no new analysis."""

@@ -50,7 +50,8 @@ class PermitSlice:
     ``guardian_age_ms`` is the age of the guardian's last tap in this area, ``harness_age_ms`` that of the confirmation,
     None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures. ``checks``
     are those of the instruments that measure. ``analysed_today`` is False for work that needs an analysis each day and
-    has none of this one.
+    has none of this one. ``unlinked`` are permits that it names and that do not name it, or are not known;
+    ``incomplete`` those that are not in force now.
     """
 
     permit: Permit
@@ -64,6 +65,8 @@ class PermitSlice:
     measured: tuple[Measured, ...]
     checks: tuple[CheckAge, ...] = field(default=(), metadata=LATER)
     paused: bool = field(default=False, metadata=LATER)
+    unlinked: tuple[str, ...] = field(default=(), metadata=LATER)
+    incomplete: tuple[str, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
 
     @property
@@ -257,6 +260,10 @@ def _permit_failing(question: Question, token: Token, each: PermitSlice) -> tupl
         fail(Reason.CHANNEL_MISSING, quantity)
     for reason, device in overdue(each.checks):
         fail(reason, device)
+    for permit in each.unlinked:
+        fail(Reason.LINKED_PERMIT_MISSING, permit)
+    for permit in each.incomplete:
+        fail(Reason.LINKED_PERMIT_NOT_IN_FORCE, permit)
     if not each.analysed_today:
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*_standing(each), *_window(question, token, each), *_person(question, token, each)):

@@ -4,9 +4,10 @@ Times of windows are UTC milliseconds; ``not_after_ms`` is exclusive: a permit w
 ``not_after_ms`` of 16:00:01.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from edge.core.codec import LATER
 from edge.core.readings import MonotonicMs
 
 
@@ -93,7 +94,8 @@ class Certificate:
 class Permit:
     """A permit as HQ last said it. ``status`` is the AQ 3064.2-2025 A.1 TICKET_STATUS figure, 0 to 6.
 
-    ``version`` counts changes of content; a badge issued for an older version opens nothing.
+    ``version`` counts changes of content; a badge issued for an older version opens nothing. ``links`` are the permits
+    of the other special work of the same job.
     """
 
     permit: str
@@ -108,6 +110,7 @@ class Permit:
     status: int
     gas: str | None
     revoked: bool
+    links: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ class Facts:
     ``fresh_at_ms`` is the UTC time of HQ's last verified freshness mark (None: never). ``permits`` are those whose
     ``short_id`` the token names; a short id that names none is missing from it. ``freezes`` are the scopes
     (``"permit:ID"``, ``"worker:ID"``, ``"area:ID"``, ``"site:ID"``) that HQ has frozen and not released and that
-    touch this worker, these permits or this door's area.
+    touch this worker, these permits, those that they are linked to, or this door's area. ``linked`` are the permits
+    that these are linked to, without their people, as far as they are known.
     """
 
     authority_size: int
@@ -128,3 +132,4 @@ class Facts:
     certificates: tuple[Certificate, ...]
     permits: tuple[Permit, ...]
     freezes: tuple[str, ...]
+    linked: tuple[Permit, ...] = field(default=(), metadata=LATER)

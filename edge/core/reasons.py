@@ -57,6 +57,8 @@ class Reason(Enum):
     PERMIT_NOT_ISSUED = "permit_not_issued"
     PERMIT_SUSPENDED = "permit_suspended"
     PERMIT_CLOSED = "permit_closed"
+    LINKED_PERMIT_MISSING = "linked_permit_missing"
+    LINKED_PERMIT_NOT_IN_FORCE = "linked_permit_not_in_force"
     BADGE_OUTDATED = "badge_outdated"
     WORKER_NOT_ON_PERMIT = "worker_not_on_permit"
     NOT_YET_VALID = "not_yet_valid"
@@ -152,6 +154,13 @@ WORDS: dict[Reason, Words] = {
     Reason.PERMIT_NOT_ISSUED: Words("作业许可尚未签发", "Permit not issued yet"),
     Reason.PERMIT_SUSPENDED: Words("作业许可暂停中", "Permit suspended"),
     Reason.PERMIT_CLOSED: Words("作业许可已关闭", "Permit closed"),
+    Reason.LINKED_PERMIT_MISSING: Words(
+        "关联作业票缺失或未互相关联，请联系班组长",
+        "Linked permit missing, or not linked back: see your foreman",
+    ),
+    Reason.LINKED_PERMIT_NOT_IN_FORCE: Words(
+        "关联作业票未生效，请联系班组长", "A linked permit is not in force: see your foreman"
+    ),
     Reason.BADGE_OUTDATED: Words(
         "许可已变更，请重新发卡", "Permit changed since this badge was issued: get a new badge"
     ),

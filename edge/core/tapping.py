@@ -14,6 +14,7 @@ from edge.core.doors import Event, Passage
 from edge.core.entries import Json
 from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.interlocks import NO_DEMANDS, Condition, measure
+from edge.core.links import incomplete, unlinked
 from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
 from edge.core.passing import advance_door, relock_held
 from edge.core.permits import ended, ends_ms
@@ -99,9 +100,7 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
         site_frozen=holds(f"site:{state.site.site}"),
         area_frozen=holds(f"area:{area}"),
         worker_frozen=bool(worker) and holds(f"worker:{worker}"),
-        permits=tuple(
-            permit_slice(state, each, area, turn, f"permit:{each.permit}" in facts.freezes) for each in facts.permits
-        ),
+        permits=tuple(permit_slice(state, each, area, turn, facts) for each in facts.permits),
         clock=turn.now.clock,
         limits=Limits(
             guardian_ms=policy.guardian_ms,
@@ -119,17 +118,18 @@ def _packs(state: State, plan: AreaPlan, permits: tuple[Permit, ...], clock: Clo
     return tuple(each.name for each in plan.editions if each.name in speaking)
 
 
-def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bool) -> PermitSlice:
+def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Facts) -> PermitSlice:
     """One permit with the state that bears on it in that area."""
     plan, durable = state.site.areas[area], state.durable
     clock = turn.now.clock
     speaking = plan.speaking(clock, state.kept_packs(permit.permit))
     demands = plan.demanded(permit.permit_type, speaking, clock) if area in permit.areas else NO_DEMANDS
     known = permit_type_of(permit.permit_type, speaking)
+    scope = f"permit:{permit.permit}"
     return PermitSlice(
         permit=permit,
         permit_type=known,
-        frozen=frozen or durable.freezes.holds(f"permit:{permit.permit}"),
+        frozen=scope in facts.freezes or durable.freezes.holds(scope),
         tripped=permit.permit in durable.trips,
         begun=permit.permit in durable.running,
         guardian_age_ms=_age_ms(durable.guardians.get(permit.permit, {}).get(area), permit, turn),
@@ -138,6 +138,8 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, frozen: bo
         measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in demands.interlocks),
         checks=checks_of(turn, demands.interlocks),
         paused=permit.permit in durable.pauses,
+        unlinked=unlinked(permit, facts),
+        incomplete=incomplete(state, permit, facts, clock),
         analysed_today=_analysed_today(state, permit, known, clock),
     )
 

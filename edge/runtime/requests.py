@@ -354,6 +354,7 @@ def _facts(state: State, reader: AuthorityReader, permit: Permit, worker: str) -
         certificates=reader.certificates(worker),
         permits=(permit,),
         freezes=tuple(sorted(scopes)),
+        linked=reader.linked((permit,)),
     )
 
 

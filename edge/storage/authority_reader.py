@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,8 +116,9 @@ class AuthorityReader:
         if worker is not None:
             certificates = self._read(_certificate, execute(_CERTIFICATES, (worker.worker,)))
         permits = self._permits(execute, token)
-        freezes = self._touching(worker, permits, door_area)
-        return Facts(size, fresh_ms, verdict, revoked, worker, certificates, permits, freezes)
+        linked = self.linked(permits)
+        freezes = self._touching(worker, (*permits, *linked), door_area)
+        return Facts(size, fresh_ms, verdict, revoked, worker, certificates, permits, freezes, linked)
 
     def _permits(self, execute: Any, token: Token) -> tuple[Permit, ...]:
         """By short id: those that are open, else the one last heard of, so that its end is the reason given."""
@@ -159,6 +161,15 @@ class AuthorityReader:
         """A permit as HQ last said it, None: unknown (or only a revocation of it is known)."""
         row = self._row(f"{_PERMIT_COLUMNS} WHERE kind = 'permit' AND id = ? AND data IS NOT NULL", identity)
         return None if row is None else self._read(_permit, (row,))[0]
+
+    def linked(self, permits: Iterable[Permit]) -> tuple[Permit, ...]:
+        """The permits that these are linked to, each once, as HQ last said them, without their people.
+
+        Unknown ones are left out.
+        """
+        names = dict.fromkeys(link for permit in permits for link in permit.links)
+        found = map(self.permit, names)
+        return tuple(replace(each, workers=(), guardians=()) for each in found if each is not None)
 
     def certificates(self, worker: str) -> tuple[Certificate, ...]:
         """A worker's certificates, at most 64."""
@@ -246,6 +257,7 @@ def _permit(row: tuple[str, bytes, int]) -> Permit:
         status=record["status"],
         gas=record.get("gas"),
         revoked=bool(revoked),
+        links=tuple(record.get("links", ())),
     )
 
 

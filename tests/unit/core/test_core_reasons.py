@@ -99,6 +99,12 @@ def _wind():
     return _tap(prepare=lambda bench: bench.block("wind1", 80))
 
 
+@produces(Reason.LINKED_PERMIT_MISSING, Reason.LINKED_PERMIT_NOT_IN_FORCE)
+def _links():
+    p1, p2 = permit(links=("P2", "P3")), permit("P2", links=("P1",), status=6)
+    return _tap(facts(permits=[p1], linked=(p2,)))
+
+
 @produces(Reason.PERMIT_PAUSED)
 def _paused():
     bench = begun_bench()

@@ -238,6 +238,24 @@ def test_the_facts_of_a_tap_are_those_of_its_worker_and_permits(
     assert reader.gather(verdict("stranger"), "a1").certificates == ()
 
 
+def test_the_facts_hold_the_permits_that_it_is_linked_to_as_far_as_hq_said_them_and_without_their_people(
+    writer: AuthorityWriter, reader: AuthorityReader, log: AuthorityLog
+) -> None:
+    log.feed(
+        writer,
+        *WORLD,
+        put("permit", "JOB-1", 1, **permit_record(short_id=17, links=["JOB-2", "JOB-3"])),
+        put("permit", "JOB-2", 1, **permit_record(short_id=18, links=["JOB-1"])),
+        freeze("f9", "permit", "JOB-2"),
+    )
+    facts = reader.gather(verdict("w1", 17), "a1")
+    assert [(each.permit, each.links, each.workers, each.guardians) for each in facts.linked] == [
+        ("JOB-2", ("JOB-1",), (), ())
+    ]
+    assert facts.permits[0].links == ("JOB-2", "JOB-3")
+    assert facts.freezes == ("permit:JOB-2",)
+
+
 def test_windows_end_one_second_after_the_last_valid_one(
     writer: AuthorityWriter, reader: AuthorityReader, log: AuthorityLog
 ) -> None:
