@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from edge import rules
+from edge.config_calendar import read_calendar
 from edge.config_ports import BY_PATH, bus_port_problem, reader_path_problem
 from edge.config_profiles import NamedProfiles, open_catalogue, read_named
 from edge.config_table import Table, path_is_plain
@@ -28,6 +29,7 @@ from edge.config_values import (
     Side,
     TcpBus,
 )
+from edge.core.upgrades import Calendar
 
 Value = TypeVar("Value")
 
@@ -48,6 +50,7 @@ class Reading:
     gateway: Sourced[Gateway]
     hq: Sourced[Hq]
     clock: Clock
+    calendar: Calendar
     policy: Sourced[Policy]
     outputs: Sourced[Outputs]
     areas: tuple[Sourced[Area], ...]
@@ -63,6 +66,7 @@ class Reading:
             gateway=self.gateway.value,
             hq=self.hq.value,
             clock=self.clock,
+            calendar=self.calendar,
             policy=self.policy.value,
             outputs=self.outputs.value,
             areas=tuple(each.value for each in self.areas),
@@ -149,6 +153,7 @@ def read_config(root: Table) -> Reading:
         gateway=gateway,
         hq=_hq(root.table("hq"), simulate),
         clock=_clock(root.table("clock", optional=True)),
+        calendar=read_calendar(root.table("calendar", optional=True), simulate),
         policy=_policy(root.table("policy", optional=True), simulate),
         outputs=_outputs(root.table("outputs"), simulate),
         areas=tuple(_area(table) for table in root.tables("area", count_min=1, count_max=64)),

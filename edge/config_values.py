@@ -29,6 +29,8 @@ __all__ = [
     "TcpBus",
 ]
 
+from edge.core.upgrades import Calendar
+
 
 RUN_DIR = Path("/run/permitgate")
 """Where a gateway answers unless its configuration says otherwise."""
@@ -225,6 +227,7 @@ class Config:
     gateway: Gateway
     hq: Hq
     clock: Clock
+    calendar: Calendar
     policy: Policy
     outputs: Outputs
     areas: tuple[Area, ...]

@@ -270,6 +270,11 @@ def begun_bench() -> Bench:
     return bench
 
 
+def replace_site(bench: Bench, **changes: Any) -> None:
+    """The same bench at a site that differs so."""
+    bench.state = replace(bench.state, site=replace(bench.state.site, **changes))
+
+
 def kinds(made: Step) -> list[str]:
     """The kinds of the entries that a step authored."""
     return [entry.kind for entry in made.entries]

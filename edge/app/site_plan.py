@@ -52,6 +52,7 @@ def build_site(config: Config) -> Site:
             offline_begun_ms=policy.offline_begun_ms,
             drift_ppm=config.clock.drift_ppm,
         ),
+        calendar=config.calendar,
         checks={device: _checks(config) for device, profile in profiles.items() if _measures_gas(profile)},
     )
 

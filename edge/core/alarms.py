@@ -9,6 +9,10 @@ ALARMS: Mapping[Reason, str] = {
     Reason.PERMIT_EXPIRED: "10",
     Reason.PERMIT_LONGEST_OVER: "10",
     Reason.GUARDIAN_ABSENT: "31",
+    Reason.NOT_UPGRADED_HOLIDAY: "40",
+    Reason.NOT_UPGRADED_REST_DAY: "41",
+    Reason.NOT_UPGRADED_NIGHT: "42",
+    Reason.NOT_UPGRADED_EVENT: "43",
     Reason.CERTIFICATE_MISSING: "50",
     Reason.CERTIFICATE_INVALID: "50",
     Reason.CERTIFICATE_EXPIRED: "51",
@@ -17,7 +21,8 @@ ALARMS: Mapping[Reason, str] = {
     Reason.LINKED_PERMIT_NOT_IN_FORCE: "61",
     Reason.LINKED_PERMIT_MISSING: "62",
 }
-"""04 no analysis on a further day · 10 permit overdue · 31 guardian absent · 50 no matching certificate ·
+"""04 no analysis on a further day · 10 permit overdue · 31 guardian absent · 40 to 43 hot work not upgraded: holiday,
+rest day, night, major event · 50 no matching certificate ·
 51 certificate expired · 60 no permit (for this place) · 61 linked permits incomplete · 62 links missing."""
 
 BREAK_TOO_LONG = "03"

@@ -67,6 +67,7 @@ class PermitSlice:
     paused: bool = field(default=False, metadata=LATER)
     unlinked: tuple[str, ...] = field(default=(), metadata=LATER)
     incomplete: tuple[str, ...] = field(default=(), metadata=LATER)
+    not_upgraded: tuple[Reason, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
 
     @property
@@ -264,6 +265,8 @@ def _permit_failing(question: Question, token: Token, each: PermitSlice) -> tupl
         fail(Reason.LINKED_PERMIT_MISSING, permit)
     for permit in each.incomplete:
         fail(Reason.LINKED_PERMIT_NOT_IN_FORCE, permit)
+    for reason in each.not_upgraded:
+        fail(reason)
     if not each.analysed_today:
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*_standing(each), *_window(question, token, each), *_person(question, token, each)):

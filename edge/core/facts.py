@@ -95,7 +95,8 @@ class Permit:
     """A permit as HQ last said it. ``status`` is the AQ 3064.2-2025 A.1 TICKET_STATUS figure, 0 to 6.
 
     ``version`` counts changes of content; a badge issued for an older version opens nothing. ``links`` are the permits
-    of the other special work of the same job.
+    of the other special work of the same job. ``grade`` is the permit type that the work would have by itself where it
+    is managed one grade up, None: HQ does not say.
     """
 
     permit: str
@@ -111,6 +112,7 @@ class Permit:
     gas: str | None
     revoked: bool
     links: tuple[str, ...] = field(default=(), metadata=LATER)
+    grade: str | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

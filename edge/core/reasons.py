@@ -57,6 +57,10 @@ class Reason(Enum):
     PERMIT_NOT_ISSUED = "permit_not_issued"
     PERMIT_SUSPENDED = "permit_suspended"
     PERMIT_CLOSED = "permit_closed"
+    NOT_UPGRADED_HOLIDAY = "not_upgraded_holiday"
+    NOT_UPGRADED_REST_DAY = "not_upgraded_rest_day"
+    NOT_UPGRADED_NIGHT = "not_upgraded_night"
+    NOT_UPGRADED_EVENT = "not_upgraded_event"
     LINKED_PERMIT_MISSING = "linked_permit_missing"
     LINKED_PERMIT_NOT_IN_FORCE = "linked_permit_not_in_force"
     BADGE_OUTDATED = "badge_outdated"
@@ -154,6 +158,16 @@ WORDS: dict[Reason, Words] = {
     Reason.PERMIT_NOT_ISSUED: Words("作业许可尚未签发", "Permit not issued yet"),
     Reason.PERMIT_SUSPENDED: Words("作业许可暂停中", "Permit suspended"),
     Reason.PERMIT_CLOSED: Words("作业许可已关闭", "Permit closed"),
+    Reason.NOT_UPGRADED_HOLIDAY: Words(
+        "节假日动火须升级管理，请重新办票", "Holiday: hot work needs a permit one grade up"
+    ),
+    Reason.NOT_UPGRADED_REST_DAY: Words(
+        "公休日动火须升级管理，请重新办票", "Rest day: hot work needs a permit one grade up"
+    ),
+    Reason.NOT_UPGRADED_NIGHT: Words("夜间动火须升级管理，请重新办票", "Night: hot work needs a permit one grade up"),
+    Reason.NOT_UPGRADED_EVENT: Words(
+        "重大活动期间动火须升级管理，请重新办票", "Major event: hot work needs a permit one grade up"
+    ),
     Reason.LINKED_PERMIT_MISSING: Words(
         "关联作业票缺失或未互相关联，请联系班组长",
         "Linked permit missing, or not linked back: see your foreman",

@@ -9,6 +9,7 @@ from edge.core.doors import DoorTiming
 from edge.core.instruments import Demanded
 from edge.core.interlocks import NO_DEMANDS, Demands, Timing, bind
 from edge.core.rules import Channel, PermitType, RulePack, RulePackError, Validity, strictest, terms
+from edge.core.upgrades import NO_CALENDAR, Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ class Policy:
 class Site:
     """Everything static. ``windows`` gives, by device and channel, the gust window of channels that have one.
 
-    ``channels`` names each device's channels, in the order of its blocks. ``checks`` are those demanded of a device.
+    ``channels`` names each device's channels, in the order of its blocks. ``checks`` are those demanded of a device,
+    ``calendar`` tells when hot work is managed one grade up.
     """
 
     gateway: str
@@ -134,3 +136,4 @@ class Site:
     windows: Mapping[str, Mapping[str, int]]
     policy: Policy
     checks: Mapping[str, Demanded] = field(default_factory=dict)
+    calendar: Calendar = NO_CALENDAR

@@ -24,6 +24,7 @@ from edge.core.rules import PermitType, strictest
 from edge.core.site import AreaPlan, permit_type_of
 from edge.core.state import Grant, Presence, State
 from edge.core.turn import Turn
+from edge.core.upgrades import not_upgraded
 from edge.core.working import same_day
 
 _GATHERS = 2
@@ -138,6 +139,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in demands.interlocks),
         checks=checks_of(turn, demands.interlocks),
         paused=permit.permit in durable.pauses,
+        not_upgraded=not_upgraded(state.site.calendar, permit.permit_type, permit.grade, clock),
         unlinked=unlinked(permit, facts),
         incomplete=incomplete(state, permit, facts, clock),
         analysed_today=_analysed_today(state, permit, known, clock),

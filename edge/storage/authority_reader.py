@@ -258,6 +258,7 @@ def _permit(row: tuple[str, bytes, int]) -> Permit:
         gas=record.get("gas"),
         revoked=bool(revoked),
         links=tuple(record.get("links", ())),
+        grade=record.get("grade"),
     )
 
 

@@ -94,6 +94,8 @@ RECORDS: Mapping[Kind, Table] = {
         "links": Field(ListOf(_ID, most=32), required=False),
         "short_id": Field(Whole(1, 65_535)),
         "position": Field(Text(256), required=False),
+        # What hot work would be by itself where it is managed one grade up (GB 30871-2022 5.1.1): a type of A.2.
+        "grade": Field(Identifier(16), required=False),
         "permit_version": Field(Whole(0, 2**31 - 1), required=False),
     },
     Kind.AREA: {

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sites import EPOCH_MS, HOUR_MS, Bench, begun_bench, commands, decided, facts, kinds, ready_bench
+from sites import EPOCH_MS, HOUR_MS, Bench, begun_bench, commands, decided, facts, kinds, ready_bench, replace_site
 
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.entries import BlobReference
@@ -41,8 +41,7 @@ def now_ms(bench: Bench) -> int:
 
 def demanding(bench: Bench, device: str = "gas1") -> Bench:
     """The same site, but all three checks are demanded of that device."""
-    site = replace(bench.state.site, checks={device: tuple(ALLOWED.items())})
-    bench.state = replace(bench.state, site=site)
+    replace_site(bench, checks={device: tuple(ALLOWED.items())})
     return bench
 
 

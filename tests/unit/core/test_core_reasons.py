@@ -19,6 +19,7 @@ from sites import (
     permit,
     ready_bench,
     refused_facts,
+    replace_site,
     token,
 )
 
@@ -39,6 +40,7 @@ from edge.core.messages import (
 from edge.core.readings import Quality
 from edge.core.reasons import ORDER, REVIEW_ONLY, WORDS, Reason
 from edge.core.rules import Channel
+from edge.core.upgrades import Calendar
 
 SCENARIOS = {}
 
@@ -105,6 +107,20 @@ def _links():
     return _tap(facts(permits=[p1], linked=(p2,)))
 
 
+@produces(
+    Reason.NOT_UPGRADED_HOLIDAY, Reason.NOT_UPGRADED_REST_DAY, Reason.NOT_UPGRADED_NIGHT, Reason.NOT_UPGRADED_EVENT
+)
+def _not_upgraded():
+    every_day = range(30_000)
+    calendar = Calendar((0, 1_440), True, frozenset(), frozenset(every_day), ((0, 30_000),))
+
+    def saturday(bench):
+        replace_site(bench, calendar=calendar)
+        bench.clock = ClockInterval(bench.now().clock.lo_ms, EPOCH_MS + 7 * 24 * HOUR_MS, ClockSource.HQ)
+
+    return _tap(prepare=saturday)
+
+
 @produces(Reason.PERMIT_PAUSED)
 def _paused():
     bench = begun_bench()
@@ -127,9 +143,7 @@ def _not_today():
 @produces(Reason.BUMP_OVERDUE, Reason.CALIBRATION_OVERDUE, Reason.VERIFICATION_OVERDUE)
 def _unchecked():
     def demand(bench):
-        bench.state = replace(
-            bench.state, site=replace(bench.state.site, checks={"gas1": tuple((each, 1) for each in Check)})
-        )
+        replace_site(bench, checks={"gas1": tuple((each, 1) for each in Check)})
 
     return _tap(prepare=demand)
 
