@@ -21,7 +21,7 @@ pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[3]
 _STAY = ("hq serve", "site", "run")
-_ANSWERS_NO = ("permit ready", "permit retest", "permit release")
+_ANSWERS_NO = ("permit ready", "permit retest", "permit release", "permit pause", "permit resume")
 """Where the answer may well be no: nobody tapped, nothing tripped."""
 
 
