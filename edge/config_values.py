@@ -31,7 +31,6 @@ __all__ = [
 
 from edge.core.upgrades import Calendar
 
-
 RUN_DIR = Path("/run/permitgate")
 """Where a gateway answers unless its configuration says otherwise."""
 

@@ -1,6 +1,6 @@
 """An explanation in words for an inspector: per condition the clause, the limit, the instrument, the reading."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edge.app.explanation import ExplainedArea, ExplainedCondition
@@ -11,6 +11,7 @@ from edge.core.interlocks import measured_by, rule_name
 from edge.core.rules import PermitType, Rule, RulePack
 
 _HOUR_MS = 3_600_000
+_MINUTE_MS = 60_000
 
 _TEXT: Mapping[Language, Mapping[str, str]] = {
     "en": {
@@ -22,6 +23,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "type": "  {name}: {clause} [{mark}]",
         "longest": "  holds {hours} h at most: ends {end}",
         "no_longest": "  the standard sets no longest time: ends {end}",
+        "break": "  after a break of over {minutes} min: a new analysis before work goes on (alarm 03)",
+        "any_break": "  after any break: a new analysis before work goes on (alarm 03)",
+        "daily": "  a new analysis on each further day (alarm 04)",
+        "record": "  readings recorded every {minutes} min (alarm 05)",
         "approver": "  approved by {approver}",
         "condition": "  {words}",
         "source": "    {clause} [{mark}: {how}], rule {rule}, in force since {since}{until}",
@@ -55,6 +60,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "type": "  {name}：{clause} [{mark}]",
         "longest": "  最长有效期 {hours} h：至 {end} 止",
         "no_longest": "  标准未设定最长有效期：至 {end} 止",
+        "break": "  中断超过 {minutes} min：恢复作业前须重新分析（报警 03）",
+        "any_break": "  任何中断：恢复作业前须重新分析（报警 03）",
+        "daily": "  跨日作业每日须重新分析（报警 04）",
+        "record": "  每 {minutes} min 记录一次读数（报警 05）",
         "approver": "  审批：{approver}",
         "condition": "  {words}",
         "source": "    {clause} [{mark}：{how}]，规则 {rule}，自 {since} 起施行{until}",
@@ -129,8 +138,19 @@ def _type_lines(each: ExplainedArea, known: PermitType, language: Language) -> l
     return [
         text["type"].format(name=name, clause=known.clause, mark=known.mark),
         text[key].format(hours=hours, end=instant(each.ends_ms)),
+        *_time_lines(known, text),
         text["approver"].format(approver=known.approver_zh if language == "zh" else known.approver_en),
     ]
+
+
+def _time_lines(known: PermitType, text: Mapping[str, str]) -> Iterator[str]:
+    """The breaks, days and records of work of that type."""
+    if known.break_ms is not None:
+        yield text["break" if known.break_ms else "any_break"].format(minutes=known.break_ms // _MINUTE_MS)
+    if known.daily_analysis:
+        yield text["daily"]
+    if known.record_ms is not None:
+        yield text["record"].format(minutes=known.record_ms // _MINUTE_MS)
 
 
 def _condition_lines(

@@ -35,11 +35,11 @@ def modules() -> dict[Path, ast.Module]:
     return {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def functions() -> Iterator[tuple[Path, Function]]:
-    for path, tree in modules().items():
-        for node in ast.walk(tree):
-            if isinstance(node, Function):
-                yield path, node
+@cache
+def functions() -> tuple[tuple[Path, Function], ...]:
+    """Every function of ours."""
+    found = ((path, node) for path, tree in modules().items() for node in ast.walk(tree))
+    return tuple((path, node) for path, node in found if isinstance(node, Function))
 
 
 def lines(node: Function) -> int:

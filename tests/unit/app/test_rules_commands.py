@@ -221,7 +221,9 @@ def test_what_is_not_measured_here_is_said_and_whether_that_keeps_people_out() -
     said = texts(area)["en"]
     assert said.count("NOT MEASURED, so nobody enters: oxygen") == 4
     assert "NOT MEASURED, so nobody enters: toxic (hydrogen-sulphide)" in said
-    assert "not judged here, kept by people: monitored without pause, recorded every 2 h" in said
+    assert "not judged here, kept by people: isolated by a blind" in said
+    assert "readings recorded every 15 min (alarm 05)" in said
+    assert "after any break: a new analysis before work goes on (alarm 03)" in said
 
 
 def test_a_toxic_limit_says_of_which_kind_it_is_and_how_it_became_ppm() -> None:
