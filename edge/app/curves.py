@@ -111,8 +111,9 @@ def _recorded_limits(
 def _configured_limits(config: Config, areas: Iterable[str], permit_type: str, at_ms: int) -> tuple[Interlock, ...]:
     site = build_site(config)
     clock = ClockInterval(UtcMs(at_ms), UtcMs(at_ms), ClockSource.NONE)
-    demands = (site.areas[area].demands.get(permit_type) for area in areas if area in site.areas)
-    return tuple(lock for each in demands if each is not None for lock in each.in_force(clock).interlocks)
+    plans = (site.areas[area] for area in areas if area in site.areas)
+    demands = (plan.demanded(permit_type, plan.speaking(clock), clock) for plan in plans)
+    return tuple(lock for each in demands for lock in each.interlocks)
 
 
 def read_curves(
