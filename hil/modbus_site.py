@@ -10,9 +10,11 @@ import struct
 import threading
 import tty
 from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
-from hil.modbus_unit import Fault, FaultKind, SimulatedUnit
+from hil.modbus_faults import Question, Sent, answer_to
+from hil.modbus_unit import SimulatedUnit
 
 Result = TypeVar("Result")
 
@@ -22,7 +24,6 @@ _FRAME_END_S = 0.02
 _BUFFER_MAX = 512
 _FIXED_REQUEST_BYTES = 8
 _CLOSE_TIMEOUT_S = 5.0
-_NOISE = bytes.fromhex("00 ff 55 aa 13 37 fe")
 
 
 def crc16(data: bytes) -> bytes:
@@ -45,6 +46,8 @@ class ModbusSite:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._place: tuple[str, int] | None = None
+        self._link: Path | None = None
         self._descriptors: tuple[int, int] | None = None
         self._buffer = b""
         self._frame_end: asyncio.TimerHandle | None = None
@@ -58,9 +61,24 @@ class ModbusSite:
         """Listens, and gives the port; 0 takes a free one. Raises OSError if the port is taken."""
         return self._call(self._listen(host, port))
 
-    def serve_rtu(self) -> str:
-        """Opens a pseudo-terminal and gives the path that a Modbus master opens as its serial port."""
+    def serve_rtu(self, link: Path | None = None) -> str:
+        """Opens a pseudo-terminal and gives the path that a Modbus master opens as its serial port.
+
+        With ``link`` that path leads to the terminal, as udev's by-path names do, and still does after ``plug_in``.
+        """
+        self._link = link
         return self._call(self._open_terminal())
+
+    def unplug(self) -> None:
+        """The adapter or cable is pulled out: the terminal and its link, or the listening port, are gone."""
+        self._call(self._take_away())
+
+    def plug_in(self) -> None:
+        """What ``unplug`` took away is back at the same port, or under the same link."""
+        if self._place is not None:
+            self._call(self._listen(*self._place))
+        else:
+            self._call(self._open_terminal())
 
     def drop_connections(self) -> None:
         """Closes every TCP connection, as a switch that restarts does; new ones are accepted."""
@@ -85,36 +103,41 @@ class ModbusSite:
     async def _listen(self, host: str, port: int) -> int:
         self._server = await asyncio.start_server(self._serve_connection, host, port)
         bound: int = self._server.sockets[0].getsockname()[1]
+        self._place = (host, bound)
         return bound
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
             while True:
-                transaction, protocol, length, number = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+                header = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+                _, protocol, length, _ = header
                 if protocol != 0 or not 2 <= length <= 254:
                     break
-                request = await reader.readexactly(length - 1)
-                self._answer_tcp(transaction, number, request, writer)
+                self._answer_tcp(header, await reader.readexactly(length - 1), writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
 
-    def _answer_tcp(self, transaction: int, number: int, request: bytes, writer: asyncio.StreamWriter) -> None:
-        def send(answered_as: int, reply: bytes) -> None:
-            if not writer.is_closing():
-                writer.write(_HEADER.pack(transaction, 0, len(reply) + 1, answered_as) + reply)
+    def _answer_tcp(self, header: tuple[int, int, int, int], request: bytes, writer: asyncio.StreamWriter) -> None:
+        transaction, _, _, number = header
 
-        def send_noise(noise: bytes) -> None:
+        def framed(answered_as: int, data: bytes) -> bytes:
+            return _HEADER.pack(transaction, 0, len(data) + 1, answered_as) + data
+
+        def write(sent: Sent) -> None:
             if not writer.is_closing():
-                writer.write(noise)
+                writer.write(sent.data)
+            if sent.closes:
+                writer.close()
 
         if number not in self._units:
-            send(number, bytes([request[0] | 0x80, _GATEWAY_TARGET_SILENT]))
+            write(Sent(framed(number, bytes([request[0] | 0x80, _GATEWAY_TARGET_SILENT]))))
             return
-        self._respond(self._units[number], request, send, send_noise)
+        question = Question(_HEADER.pack(*header) + request, request, framed, _of_another_transaction)
+        self._respond(self._units[number], question, write)
 
     async def _open_terminal(self) -> str:
         master, slave = os.openpty()
@@ -122,7 +145,11 @@ class ModbusSite:
         os.set_blocking(master, False)
         self._descriptors = (master, slave)
         self._loop.add_reader(master, self._receive, master)
-        return os.ttyname(slave)
+        terminal = os.ttyname(slave)
+        if self._link is None:
+            return terminal
+        self._link.symlink_to(terminal)
+        return str(self._link)
 
     def _receive(self, master: int) -> None:
         try:
@@ -144,40 +171,28 @@ class ModbusSite:
         if not _is_whole(frame) or frame[0] not in self._units:
             return
 
-        def write(data: bytes) -> None:
+        def framed(answered_as: int, data: bytes) -> bytes:
+            body = bytes([answered_as]) + data
+            return body + crc16(body)
+
+        def write(sent: Sent) -> None:
             with contextlib.suppress(OSError):
-                os.write(master, data)
+                os.write(master, sent.data)
 
-        def send(answered_as: int, reply: bytes) -> None:
-            body = bytes([answered_as]) + reply
-            write(body + crc16(body))
+        question = Question(frame, frame[1:-2], framed, _with_wrong_checksum)
+        self._respond(self._units[frame[0]], question, write)
 
-        self._respond(self._units[frame[0]], frame[1:-2], send, write)
+    def _respond(self, unit: SimulatedUnit, question: Question, write: Callable[[Sent], None]) -> None:
+        for sent in answer_to(unit, question):
+            if sent.after_s > 0:
+                self._later(sent, write)
+            else:
+                write(sent)
 
-    def _respond(
-        self,
-        unit: SimulatedUnit,
-        request: bytes,
-        send: Callable[[int, bytes], None],
-        send_noise: Callable[[bytes], None],
-    ) -> None:
-        reply = unit.answer(request)
-        fault = unit.fault
-        if fault is None:
-            send(unit.unit, reply)
-        elif fault.kind is FaultKind.LATE:
-            self._later(fault.seconds, lambda: send(unit.unit, reply))
-        elif fault.kind is FaultKind.NOISE:
-            send_noise(_NOISE)
-        elif fault.kind is FaultKind.WRONG_UNIT:
-            send(unit.unit % 247 + 1, reply)
-        elif fault.kind is not FaultKind.SILENCE:
-            send(unit.unit, _spoilt(reply, request, fault))
-
-    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+    def _later(self, sent: Sent, write: Callable[[Sent], None]) -> None:
         async def wait() -> None:
-            await asyncio.sleep(seconds)
-            action()
+            await asyncio.sleep(sent.after_s)
+            write(sent)
 
         task = self._loop.create_task(wait())
         self._tasks.add(task)
@@ -189,6 +204,10 @@ class ModbusSite:
         await asyncio.sleep(0)
 
     async def _shut(self) -> None:
+        await self._take_away()
+        await asyncio.sleep(0.01)
+
+    async def _take_away(self) -> None:
         if self._server is not None:
             self._server.close()
         await self._drop()
@@ -197,25 +216,23 @@ class ModbusSite:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._frame_end is not None:
             self._frame_end.cancel()
+            self._frame_end = None
         if self._descriptors is not None:
             self._loop.remove_reader(self._descriptors[0])
             for descriptor in self._descriptors:
                 os.close(descriptor)
             self._descriptors = None
-        await asyncio.sleep(0.01)
+            if self._link is not None:
+                self._link.unlink()
 
 
 def _is_whole(frame: bytes) -> bool:
     return len(frame) >= 4 and crc16(frame[:-2]) == frame[-2:]
 
 
-def _spoilt(reply: bytes, request: bytes, fault: Fault) -> bytes:
-    """The reply with a fault of its content; what the frame around it says stays consistent."""
-    if fault.kind is FaultKind.EXCEPTION:
-        return bytes([request[0] | 0x80, fault.code])
-    if fault.kind is FaultKind.WRONG_FUNCTION:
-        return bytes([{3: 4, 4: 3}.get(reply[0], reply[0])]) + reply[1:]
-    # WRONG_LENGTH: one register is missing and the byte count agrees, as from a device that was asked something else.
-    if len(reply) < 4:
-        return reply
-    return bytes([reply[0], reply[1] - 2]) + reply[2:-2]
+def _with_wrong_checksum(frame: bytes) -> bytes:
+    return frame[:-1] + bytes([frame[-1] ^ 0xFF])
+
+
+def _of_another_transaction(frame: bytes) -> bytes:
+    return bytes([frame[0] ^ 0xFF]) + frame[1:]

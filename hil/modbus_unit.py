@@ -24,24 +24,36 @@ _FORMATS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
 
 
 class FaultKind(Enum):
-    """What a simulated device can be made to do wrong."""
+    """What a simulated device can be made to do wrong at the wire; ``hil.modbus_faults`` lays the bytes out."""
 
     LATE = "late"  # the right answer, ``seconds`` after the question
-    WRONG_LENGTH = "wrong_length"  # one register too few, byte count and checksum to match
+    SILENCE = "silence"  # answers nothing
     WRONG_FUNCTION = "wrong_function"  # answers function 4 where 3 was asked, and the other way round
+    WRONG_LENGTH = "wrong_length"  # one register too few, byte count and checksum to match
+    TOO_LONG = "too_long"  # one register too many, byte count and checksum to match
     WRONG_UNIT = "wrong_unit"  # answers under the next unit number
     EXCEPTION = "exception"  # answers exception ``code``
-    SILENCE = "silence"  # answers nothing
     NOISE = "noise"  # bytes that are no frame
+    NOISE_BEFORE = "noise_before"  # bytes that are no frame, then the right answer
+    BAD_CHECK = "bad_check"  # a wrong checksum on a serial line, another transaction's number on TCP
+    HALF_FRAME = "half_frame"  # the answer breaks off in its middle
+    CLOSE_MID_FRAME = "close_mid_frame"  # the same, and a TCP connection is closed
+    ECHO = "echo"  # the question comes back before the answer, as from an RS-485 adapter that hears itself
+    DOUBLED = "doubled"  # the answer comes twice
+    STORM = "storm"  # a broadcast and another unit's question and answer before the answer
+    SWAPPED = "swapped"  # answers, under its own number, what ``other`` holds
+    WRONG_ORDER = "wrong_order"  # 32-bit values with their two registers exchanged
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault in force, with what it needs."""
+    """A fault in force, with what it needs. ``times``: heals by itself after so many answers; 0: stays."""
 
     kind: FaultKind
     seconds: float = 0.0
     code: int = 4
+    times: int = 0
+    other: "SimulatedUnit | None" = None
 
 
 def load_profile_data(model: str, folder: Path | None = None) -> dict[str, Any]:
@@ -69,6 +81,7 @@ class SimulatedUnit:
         self._words: dict[tuple[int, int], int] = {}
         self._held_back: dict[tuple[int, int], int] | None = None
         self._fault: Fault | None = None
+        self._fault_answers = 0
         self._asked = 0
         self._patterns: dict[str, int] = {}
         self._measured: dict[str, str | int | float | Decimal] = {}
@@ -84,6 +97,15 @@ class SimulatedUnit:
             self.set_value(name, channel["range"][0])
         self.set_identity(foreign=False)
         self.set_status("ok")
+
+    @property
+    def channels(self) -> Mapping[str, Mapping[str, Any]]:
+        """The channels by name, as the profile describes them."""
+        return self._channels
+
+    def register_type(self, name: str) -> str:
+        """The type of a register: u16, s16, u32, s32 or f32."""
+        return str(self._registers[name]["type"])
 
     @property
     def asked(self) -> int:
@@ -192,7 +214,16 @@ class SimulatedUnit:
 
     def break_with(self, fault: Fault) -> None:
         """Puts a fault in force, in place of any other."""
+        self._fault_answers = 0
         self._fault = fault
+
+    def take_fault(self) -> Fault | None:
+        """The fault of the answer that is about to be given, counted: one that has had its ``times`` ends with it."""
+        fault = self._fault
+        self._fault_answers += 1
+        if fault is not None and fault.times == self._fault_answers:
+            self._fault = None
+        return fault
 
     def heal(self) -> None:
         """Ends every fault, ``freeze`` included. Status and values stay as they were set."""
@@ -220,6 +251,8 @@ class SimulatedUnit:
             addresses = [each for code, each in words if code == function]
             if not addresses or address < min(addresses) or address + count > max(addresses) + 1:
                 return bytes([function | 0x80, ILLEGAL_ADDRESS])
+            if self._fault is not None and self._fault.kind is FaultKind.WRONG_ORDER:
+                words = self._words_exchanged(words)
             held = [words.get((function, each), 0) for each in range(address, address + count)]
         return struct.pack(f">BB{count}H", function, 2 * count, *held)
 
@@ -229,6 +262,14 @@ class SimulatedUnit:
             register = self._registers[name]
             if register["address"] in asked and register.get("function", READ_HOLDING) == function:
                 self._put_pattern(register, self._patterns[name] ^ bit)
+
+    def _words_exchanged(self, words: dict[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+        exchanged = dict(words)
+        for register in self._registers.values():
+            if register["type"] not in ("u16", "s16"):
+                code, address = register.get("function", READ_HOLDING), register["address"]
+                exchanged[code, address], exchanged[code, address + 1] = words[code, address + 1], words[code, address]
+        return exchanged
 
     def _put_unit(self, channel: Mapping[str, Any]) -> None:
         for code in channel.get("unit_codes", []):

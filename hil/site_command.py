@@ -13,7 +13,7 @@ import click
 from edge.app.answers import program, write_json
 from edge.config import load
 from edge.ports.errors import PermitgateError, RefusedError
-from hil.virtual_site import FAULTS, VirtualSite
+from hil.virtual_site import FAULT_NAMES, VirtualSite
 from hil.wiring import DoorState
 from sync.formats.badge_token import NDEF_BYTES_MAX, decode, unwrap_ndef
 from sync.formats.errors import FormatError
@@ -210,7 +210,7 @@ def _door(site: VirtualSite, door: str) -> str:
 
 def _help(_site: VirtualSite, _arguments: Sequence[str]) -> str:
     lines = [f"{f'{name} {each.arguments}':<32} {each.en} / {each.zh}" for name, each in COMMANDS.items()]
-    return "\n".join([*lines, f"faults / 故障: {', '.join(FAULTS)}"])
+    return "\n".join([*lines, f"faults / 故障: {', '.join(FAULT_NAMES)}"])
 
 
 def _quit(_site: VirtualSite, _arguments: Sequence[str]) -> str:

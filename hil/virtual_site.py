@@ -14,8 +14,9 @@ from typing import assert_never
 from edge.config_values import Bus, Config, Device, RtuBus, TcpBus
 from edge.host.system_clock import sleep
 from edge.ports.errors import RefusedError
+from hil.modbus_faults import FAULTS, Surroundings
 from hil.modbus_site import ModbusSite
-from hil.modbus_unit import Fault, FaultKind, SimulatedUnit, load_profile_data
+from hil.modbus_unit import SimulatedUnit, load_profile_data
 from hil.tag import SimulatedTag, TagKind
 from hil.wiring import WireChange, WiredDoor, WiredSiren, Wiring
 
@@ -30,9 +31,8 @@ A reader that has not looked at an empty field for 0.3 s takes the same badge fo
 
 _NO_BADGE = bytes(7)
 _RESTING = {"combustible": "1.5", "oxygen": "20.9", "wind_speed": "2.0"}
-_STATUSES = ("warming_up", "inhibited", "calibration", "device_fault", "over_range")
-FAULTS = (*(kind.value for kind in FaultKind), "sentinel", "frozen", *_STATUSES, "heal")
-"""Every fault that ``Instrument.fault`` knows."""
+FAULT_NAMES = (*FAULTS, "heal")
+"""Every fault that ``Instrument.fault`` knows, and the end of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class Instrument:
         self.quantities: Mapping[str, str] = {each["quantity"]: each["name"] for each in profile["channel"]}
         self._units = {each["quantity"]: each["unit"] for each in profile["channel"]}
         self._values = {quantity: _RESTING.get(quantity, "0") for quantity in self.quantities}
-        self._timeout_ms = timeout_ms
+        self._timeout_s = timeout_ms / 1000
+        self.neighbour: SimulatedUnit | None = None
         self.wrong = "heal"
         self.heal()
 
@@ -77,25 +78,20 @@ class Instrument:
         self.wrong = "heal"
 
     def fault(self, name: str) -> None:
-        """Put one of ``FAULTS`` in force, in place of any other. Raises RefusedError for one that it cannot have."""
-        if name not in FAULTS:
-            raise RefusedError(f"fault {name!r}: one of {', '.join(FAULTS)}")
+        """Put one of ``FAULT_NAMES`` in force, in place of any other. Raises RefusedError for one it cannot have."""
+        if name not in FAULT_NAMES:
+            raise RefusedError(f"fault {name!r}: one of {', '.join(FAULT_NAMES)}")
         self.heal()
-        if name == "sentinel":
-            for channel in self.quantities.values():
-                self.unit.set_sentinel(channel)
-        elif name == "frozen":
-            self.unit.freeze()
-        elif name in _STATUSES:
-            self._say(name)
-        elif name != "heal":
-            self.unit.break_with(Fault(FaultKind(name), seconds=2 * self._timeout_ms / 1000))
+        if name == "swapped" and self.neighbour is None:
+            raise RefusedError(f"{self.id}: is alone on its bus; there is no other to be swapped with")
+        if name != "heal":
+            self._begin(name)
         self.wrong = name
 
-    def _say(self, status: str) -> None:
+    def _begin(self, name: str) -> None:
         try:
-            self.unit.set_status(status)
-        except ValueError as error:
+            FAULTS[name](self.unit, Surroundings(self._timeout_s, self.neighbour))
+        except (ValueError, struct.error) as error:
             raise RefusedError(f"{self.id}: {error}") from error
 
     def words(self) -> str:
@@ -191,6 +187,8 @@ class VirtualSite:
         folder = self.config.gateway.profiles_dir
         found = [Instrument(each, bus.timeout_ms, folder) for each in self.config.devices if each.bus == bus.id]
         self.instruments.update({each.id: each for each in found})
+        for each, following in zip(found, found[1:] + found[:1], strict=True):
+            each.neighbour = following.unit if following is not each else None
         site = ModbusSite([each.unit for each in found])
         self._stack.callback(site.close)
         what = f"bus {bus.id}: {', '.join(each.id for each in found) or 'no device'}"
