@@ -223,7 +223,7 @@ class ModbusSite:
                 os.close(descriptor)
             self._descriptors = None
             if self._link is not None:
-                self._link.unlink()
+                self._link.unlink(missing_ok=True)
 
 
 def _is_whole(frame: bytes) -> bool:

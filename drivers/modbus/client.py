@@ -1,8 +1,9 @@
 """One connection to a bus: pymodbus's sync clients behind a guard that believes no reply unchecked.
 
 pymodbus 3.16 checks neither function code nor length, and on RTU takes a late reply for the answer to the next
-question. Here the received bytes themselves are compared with the question, whole; and after anything but a proper
-reply the RTU line is left quiet, and drained, until the longest legal late reply is over. One thread uses a connection.
+question. Here the received bytes themselves are compared with the question, whole; nothing that came before a question
+is left on the line when it is asked; and after anything but a proper reply the RTU line is left quiet until the longest
+legal late reply is over. One thread uses a connection, and only reads: there is no write that could meet a poll.
 """
 
 import logging
@@ -140,7 +141,6 @@ class Connection:
         self._client.register(_InputReply)
         self._silence_ms = ceil(silence_ms(*self._line))
         self._quiet_until = 0
-        self._disturbed = False
         self._connect_at = 0
         self._reconnect_ms = _FIRST_RECONNECT_MS
         self._silent = 0
@@ -177,7 +177,6 @@ class Connection:
         since_ms = self.asked_at - unanswered_at
         quiet_ms = late_ms if since_ms > late_ms + timeout_ms else max(late_ms, since_ms + timeout_ms)
         self._quiet_until = max(self._quiet_until, self.asked_at + quiet_ms)
-        self._disturbed = True
 
     def _ask(self, question: Request) -> bytes:
         self._make_ready()
@@ -191,10 +190,13 @@ class Connection:
             raise self._closed(question) from error
         except ModbusException as error:
             self._failed(question, started)
-            self._count_silence()
+            self._silent += 1
             raise self._nothing_usable(question) from error
         except BadReplyError:
             self._failed(question, started)
+            raise
+        except ModbusExceptionError:
+            self._silent = 0
             raise
         finally:
             self._rest_line()
@@ -206,7 +208,13 @@ class Connection:
         self._client.close()
 
     def _make_ready(self) -> None:
-        """Connected, and nothing that came before the question is left that could be taken for its answer."""
+        """Connected, and nothing that came before the question is left that could be taken for its answer.
+
+        Where every question was swallowed of late, the connection may be one that only we still believe in, or the port
+        an adapter that hangs or was moved: it is made anew.
+        """
+        if self._silent >= _SILENT_REPLIES_BEFORE_RECONNECT:
+            self._client.close()
         if isinstance(self._client, TcpWire) and self._client.connected and not self._client.in_step():
             self._client.close()
         self._connect()
@@ -244,13 +252,6 @@ class Connection:
         self._connect_at = self._clock() + self._reconnect_ms
         return BusDownError(f"bus {self._settings.bus}: {self._where()} is gone; is the adapter plugged in?")
 
-    def _count_silence(self) -> None:
-        """A TCP peer that swallows every question may be a connection that only we still believe in: make a new one."""
-        self._silent += 1
-        if isinstance(self._client, TcpWire) and self._silent >= _SILENT_REPLIES_BEFORE_RECONNECT:
-            self._silent = 0
-            self._client.close()
-
     def _nothing_usable(self, question: Request) -> DeviceError:
         if self._reception.received:
             shown = self._reception.received[:16].hex(" ")
@@ -261,7 +262,6 @@ class Connection:
         """What comes next must not be taken for another question's answer: see the module's text."""
         if isinstance(self._client, SerialWire):
             self._quiet_until = max(self._quiet_until, started + self._late_ms(question))
-            self._disturbed = True
         elif not whole_frames(self._reception.received):
             self._client.close()  # the rest of a torn frame would be the beginning of the next one
 
@@ -275,20 +275,17 @@ class Connection:
             self._quiet_until = max(self._quiet_until, self._clock() + self._silence_ms)
 
     def _wait_for_quiet(self, serial: SerialWire) -> None:
-        """The silence between frames; after a failure, the end of anything late, thrown away."""
+        """The silence between frames, after a failure the end of anything late; what came unasked is thrown away."""
         wait_ms = self._quiet_until - self._clock()
         if wait_ms > 0:
             self.steps += 1
             self._sleep(wait_ms / 1000.0)
-        if not self._disturbed:
-            return
         try:
             for _ in range(_DRAIN_READS_MAX):
                 if not serial.read_now(0):
                     break
         except ConnectionException as error:
             raise self._gone() from error
-        self._disturbed = False
 
     def _checked(self, question: Request) -> bytes:
         received = self._reception.received

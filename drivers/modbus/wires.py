@@ -39,18 +39,23 @@ _NO_ANSWER = "no answer; check the address, its power and its cable"
 
 
 class Reception:
-    """What the current question has received so far, and until when more may come."""
+    """What the current question has received so far, and until when more may come.
 
-    __slots__ = ("clock", "deadline", "received")
+    ``echo``: the question as sent, while what was received may still be no more than its echo.
+    """
+
+    __slots__ = ("clock", "deadline", "echo", "received")
 
     def __init__(self, clock: MonotonicClock) -> None:
         self.clock = clock
         self.deadline = 0
+        self.echo = b""
         self.received = b""
 
     def start(self, deadline: int) -> None:
         """A new question, whose answer is awaited until ``deadline``."""
         self.deadline = deadline
+        self.echo = b""
         self.received = b""
 
     def remaining_s(self) -> float:
@@ -165,12 +170,35 @@ class SerialWire(ModbusSerialClient):
         """Lets go of the port."""
         super().close()  # type: ignore[no-untyped-call]
 
+    def send(self, request: bytes, addr: tuple[object, ...] | None = None) -> int:
+        """Puts the question on the line, whose echo may come back before the answer."""
+        del addr
+        self.reception.echo = request
+        sent: int = super().send(request)
+        return sent
+
     def recv(self, size: int | None) -> bytes:
         """Next bytes, or none at the deadline. Raises ConnectionException when the port is gone."""
         del size
-        data = self.read_now(self.reception.remaining_s())
-        self.reception.received += data
+        while data := self.read_now(self.reception.remaining_s()):
+            self.reception.received += data
+            if self.reception.echo:
+                data = self._beyond_echo()
+            if data:
+                break
         return data
+
+    def _beyond_echo(self) -> bytes:
+        """What was received but the question's own echo: an RS-485 adapter that hears itself repeats it first.
+
+        No answer is eight bytes long, as the question is, so what both begin with alike is waited out.
+        """
+        reception = self.reception
+        if reception.echo.startswith(reception.received) and reception.echo != reception.received:
+            return b""
+        reception.received = reception.received.removeprefix(reception.echo)
+        reception.echo = b""
+        return reception.received
 
     def read_now(self, wait_s: float) -> bytes:
         """What the line has within ``wait_s``. Raises ConnectionException when the port is gone."""
