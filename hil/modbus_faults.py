@@ -4,7 +4,8 @@ For those who test a gateway of their own: ``permitgate site`` knows the names o
 and a ``SimulatedUnit`` behind a ``hil.modbus_site.ModbusSite`` takes them from a test. They are of three kinds:
 
 - at the wire: the bytes that come are not the answer, or not all of it, or not in time (``FaultKind``);
-- in the content: a faultless answer about the wrong thing (swapped, wrong_order, frozen, not_a_number, above_range);
+- in the content: a faultless answer about the wrong thing (swapped, wrong_order, wrong_bytes, frozen,
+  not_a_number, infinite, above_range);
 - said by the device: its status registers name a state in which its reading is not valid.
 
 What a TCP gateway does for a dead unit behind it is among them under other names: it answers with exception 11
@@ -134,6 +135,7 @@ _AT_THE_WIRE: Mapping[FaultKind, Callable[[_Broken], tuple[Sent, ...]]] = {
     FaultKind.STORM: _storm,
     FaultKind.SWAPPED: _swapped,
     FaultKind.WRONG_ORDER: lambda broken: (Sent(broken.frame()),),
+    FaultKind.WRONG_BYTES: lambda broken: (Sent(broken.frame()),),
 }
 
 
@@ -180,18 +182,29 @@ def _beyond_range(unit: SimulatedUnit, _around: Surroundings) -> None:
         unit.set_value(name, Decimal(channel["range"][1]) + Decimal(channel["resolution"]))
 
 
+def mend(unit: SimulatedUnit, values: Mapping[str, str]) -> None:
+    """Ends every fault: status ok, each channel at its value, nothing wrong at the wire."""
+    unit.heal()
+    unit.set_identity(foreign=False)
+    unit.set_status("ok")
+    for channel, value in values.items():
+        unit.set_value(channel, value)
+
+
 FAULTS: Mapping[str, Begin] = {
     **{kind.value: _at_the_wire(kind) for kind in FaultKind},
     "busy": _at_the_wire(FaultKind.EXCEPTION, code=6, times=1),
     "gateway_silent": _at_the_wire(FaultKind.EXCEPTION, code=0x0B),
     "frozen": lambda unit, around: unit.freeze(),
+    "heartbeat_stopped": lambda unit, around: unit.stop_heartbeat(),
+    "foreign": lambda unit, around: unit.set_identity(foreign=True),
     "sentinel": _sentinel,
     "not_a_number": _holds(math.nan),
     "infinite": _holds(math.inf),
     "above_range": _beyond_range,
     **{status: _says(status) for status in STATUSES},
 }
-"""How each fault begins. All end with ``SimulatedUnit.heal``, once status and values are set again.
+"""How each fault begins; ``mend`` ends it.
 
 ``busy`` says exception 6 to one question and then answers; every other lasts. A status that the profile cannot say
 raises ValueError.
@@ -205,7 +218,7 @@ def can_have(name: str, profile: Mapping[str, Any]) -> bool:
     match name:
         case "not_a_number" | "infinite":
             return "f32" in measured
-        case "wrong_order":
+        case "wrong_order" | "wrong_bytes":
             return any(kind not in ("u16", "s16") for kind in measured)
         case "sentinel":
             return any(each.get("sentinels") for each in profile["channel"])

@@ -43,6 +43,7 @@ class FaultKind(Enum):
     STORM = "storm"  # a broadcast and another unit's question and answer before the answer
     SWAPPED = "swapped"  # answers, under its own number, what ``other`` holds
     WRONG_ORDER = "wrong_order"  # 32-bit values with their two registers exchanged
+    WRONG_BYTES = "wrong_bytes"  # 32-bit values with the two bytes of each register exchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +252,7 @@ class SimulatedUnit:
             addresses = [each for code, each in words if code == function]
             if not addresses or address < min(addresses) or address + count > max(addresses) + 1:
                 return bytes([function | 0x80, ILLEGAL_ADDRESS])
-            if self._fault is not None and self._fault.kind is FaultKind.WRONG_ORDER:
-                words = self._words_exchanged(words)
+            words = self._as_sent(words)
             held = [words.get((function, each), 0) for each in range(address, address + count)]
         return struct.pack(f">BB{count}H", function, 2 * count, *held)
 
@@ -263,13 +263,20 @@ class SimulatedUnit:
             if register["address"] in asked and register.get("function", READ_HOLDING) == function:
                 self._put_pattern(register, self._patterns[name] ^ bit)
 
-    def _words_exchanged(self, words: dict[tuple[int, int], int]) -> dict[tuple[int, int], int]:
-        exchanged = dict(words)
+    def _as_sent(self, words: dict[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+        """The words in the order in which they go out: exchanged, or their bytes, where the fault is that."""
+        kind = None if self._fault is None else self._fault.kind
+        if kind not in (FaultKind.WRONG_ORDER, FaultKind.WRONG_BYTES):
+            return words
+        sent = dict(words)
         for register in self._registers.values():
-            if register["type"] not in ("u16", "s16"):
-                code, address = register.get("function", READ_HOLDING), register["address"]
-                exchanged[code, address], exchanged[code, address + 1] = words[code, address + 1], words[code, address]
-        return exchanged
+            if register["type"] in ("u16", "s16"):
+                continue
+            code, address = register.get("function", READ_HOLDING), register["address"]
+            high, low = words[code, address], words[code, address + 1]
+            pair = (low, high) if kind is FaultKind.WRONG_ORDER else (_bytes_exchanged(high), _bytes_exchanged(low))
+            sent[code, address], sent[code, address + 1] = pair
+        return sent
 
     def _put_unit(self, channel: Mapping[str, Any]) -> None:
         for code in channel.get("unit_codes", []):
@@ -320,6 +327,10 @@ def _fault_current_ma(loop: Mapping[str, Any] | None, meaning: str) -> Decimal |
         if band["means"] == meaning:
             return (Decimal(band["from_ma"]) + Decimal(band["to_ma"])) / 2
     return None
+
+
+def _bytes_exchanged(word: int) -> int:
+    return (word & 0xFF) << 8 | word >> 8
 
 
 def _raw_of(rule: Mapping[str, Any], meaning: str) -> int | None:

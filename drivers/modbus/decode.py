@@ -21,6 +21,7 @@ from drivers.modbus.register_map import (
     StatusRule,
     WordOrder,
 )
+from drivers.modbus.word_order import in_order
 from edge.ports.devices import Quality
 
 _FORMATS = {Kind.U16: "H", Kind.S16: "h", Kind.U32: "I", Kind.S32: "i", Kind.F32: "f"}
@@ -269,7 +270,8 @@ def _quantiser(channel: ChannelProfile, kind: Kind) -> Callable[[int], int] | Ca
     figures = (channel.scale, channel.resolution, channel.quantity, channel.offset)
     if kind is not Kind.F32:
         return _from_zero(channel.loop, integer_quantiser(*figures))
-    return float_quantiser(*figures)
+    steps = range(channel.lowest_steps, channel.highest_steps + 1)
+    return in_order(float_quantiser(*figures), channel.scale, channel.resolution, steps, channel.offset)
 
 
 def _from_zero(loop: CurrentLoop | None, steps_of: Callable[[int], int] | None) -> Callable[[int], int] | None:
