@@ -178,8 +178,9 @@ def _holds(value: float) -> Begin:
 
 
 def _beyond_range(unit: SimulatedUnit, _around: Surroundings) -> None:
+    """Two steps beyond, as a living sensor moves by one of itself."""
     for name, channel in unit.channels.items():
-        unit.set_value(name, Decimal(channel["range"][1]) + Decimal(channel["resolution"]))
+        unit.set_value(name, Decimal(channel["range"][1]) + 2 * Decimal(channel["resolution"]))
 
 
 def mend(unit: SimulatedUnit, values: Mapping[str, str]) -> None:

@@ -6,6 +6,8 @@ The clock that the driver is given is the machine's, put forward between polls p
 """
 
 import json
+import struct
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -34,6 +36,10 @@ BREAKER_PAUSE_MS = 31_000
 
 TRIES = 12
 FIGURES = 1_000
+LOOKS = 20
+SWAPS = 6
+"""So many are tried on the wire; all of them are decoded."""
+
 EXCEPTIONS = tuple(f"exception {code}" for code in range(1, 12))
 NAMED = tuple(name for name in FAULTS if name != "exception")
 TWIN, UNPLUGGED = "swapped with its twin", "unplugged"
@@ -52,7 +58,7 @@ class Expected(NamedTuple):
 @cache
 def expectation(name: str, model: str, wire: str) -> Expected:
     """What the driver owes for this fault on this device, from the profile as data."""
-    profile = load_profile_data(model)
+    profile = data_of(model)
     if name in FAULTS and not can_have(name, profile):
         return Expected(IMPOSSIBLE)
     match name:
@@ -63,16 +69,12 @@ def expectation(name: str, model: str, wire: str) -> Expected:
         case "frozen" | "heartbeat_stopped":
             return _stillness(profile)
         case "swapped":
-            return Expected(NEXT) if _says_what_it_is(profile) else _if_any(_lookalikes(model))
+            return _if_any(_not_told_apart(model))
         case "wrong_order" | "wrong_bytes":
             return _if_any(_misread(model, FaultKind(name)))
         case _ if name == TWIN:
             return Expected(UNKNOWN, why="no register says where a device hangs; its unit number is its only name")
     return Expected(NEXT)
-
-
-def _says_what_it_is(profile: Mapping[str, Any]) -> bool:
-    return "identity" in profile or all("unit_codes" in each for each in profile["channel"])
 
 
 def _stillness(profile: Mapping[str, Any]) -> Expected:
@@ -90,21 +92,36 @@ def _if_any(why: str) -> Expected:
     return Expected(UNKNOWN, why=why) if why else Expected(NEXT)
 
 
-def _lookalikes(model: str) -> str:
-    """The other shipped devices whose registers pass for this one's, as nothing in its map says what it is."""
-    here = SimulatedUnit(load_profile_data(model), 1)
+def lookalikes(model: str) -> set[str]:
+    """The other shipped devices whose registers pass for this one's at some point of their range."""
+    here = SimulatedUnit(data_of(model), 1)
     mend(here, values_at(here, B))
     truth = decoded(model, here)
-    found = {other.model for other in others_of(model) if _lies(decoded(model, other.unit), truth)}
-    return f"no register says what the device is; taken for it can be {', '.join(sorted(found))}" if found else ""
+    return {other.model for other in others_of(model) if _lies(decoded(model, other.unit), truth)}
+
+
+def _identity_of(model: str) -> tuple[Any, ...]:
+    """All by which its map says what the device is; nothing if it does not."""
+    profile = data_of(model)
+    units = [each["unit"] for each in profile["channel"] if "unit_codes" in each]
+    return (*profile.get("identity", []), *units)
+
+
+def _not_told_apart(model: str) -> str:
+    """Why some of the look-alikes cannot be known: no register says what the device is, or the same of both."""
+    identity = _identity_of(model)
+    if not identity:
+        return "no register says what the device is, and other shipped models pass for it" if lookalikes(model) else ""
+    names = sorted(each for each in lookalikes(model) if _identity_of(each) == identity)
+    return f"its identity is also that of {', '.join(names)}" if names else ""
 
 
 def _misread(model: str, order: FaultKind) -> str:
     """How many of the figures of the range look like others of it in the wrong order."""
-    unit = SimulatedUnit(load_profile_data(model), 1)
+    unit = SimulatedUnit(data_of(model), 1)
     lies = 0
     for share in range(1, FIGURES + 1):
-        mend(unit, values_at(unit, Decimal(share) / FIGURES))
+        measure(unit, values_at(unit, Decimal(share) / FIGURES))
         truth = decoded(model, unit)
         unit.break_with(Fault(order))
         lies += _lies(decoded(model, unit), truth)
@@ -116,8 +133,9 @@ def _misread(model: str, order: FaultKind) -> str:
 
 
 def _lies(columns: Columns, truth: Columns) -> bool:
+    """Whether a good reading is another than the true one, by more than the step by which a living sensor moves."""
     pairs = zip(*columns, truth[0], strict=True)
-    return any(quality is Quality.GOOD and steps != true for steps, quality, true in pairs)
+    return any(steps is not None and (true is None or abs(steps - true) > 1) for steps, _, true in pairs)
 
 
 A, B = Decimal("0.30"), Decimal("0.55")
@@ -134,37 +152,57 @@ def values_at(unit: SimulatedUnit, share: Decimal) -> dict[str, str]:
     return found
 
 
-def decoded(model: str, unit: SimulatedUnit) -> Columns:
-    """What the unit's registers mean to a gateway that takes it for a ``model``; a refusal is no number."""
+def measure(unit: SimulatedUnit, values: Mapping[str, str]) -> None:
+    """What the device measures from now on."""
+    for channel, value in values.items():
+        unit.set_value(channel, value)
+
+
+@cache
+def data_of(model: str) -> Mapping[str, Any]:
+    """The profile as data."""
+    return load_profile_data(model)
+
+
+@cache
+def _reading_of(model: str) -> tuple[tuple[bytes, ...], Decoder]:
+    """The questions of one round, and what decodes their answers."""
     profile = load_profile(model)
     blocks = plan_of(profile)
-    payloads = []
-    for block in blocks:
-        question = bytes([block.function]) + block.address.to_bytes(2, "big") + block.count.to_bytes(2, "big")
-        reply = unit.answer(question)
-        if reply[0] != block.function:
-            return (None,) * len(profile.channels), (Quality.COMM_FAIL,) * len(profile.channels)
-        payloads.append(reply[2:])
-    return Decoder(profile, blocks).decode(payloads)
+    questions = tuple(struct.pack(">BHH", block.function, block.address, block.count) for block in blocks)
+    return questions, Decoder(profile, blocks)
+
+
+def decoded(model: str, unit: SimulatedUnit) -> Columns:
+    """What the unit's registers mean to a gateway that takes it for a ``model``; a refusal is no number."""
+    questions, decoder = _reading_of(model)
+    replies = [unit.answer(question) for question in questions]
+    if any(reply[0] != question[0] for reply, question in zip(replies, questions, strict=True)):
+        return (None,) * len(decoder.channels), (Quality.COMM_FAIL,) * len(decoder.channels)
+    return decoder.decode([reply[2:] for reply in replies])
 
 
 class Other(NamedTuple):
-    """A device of another model."""
+    """A device of another model, somewhere in its range."""
 
     model: str
     unit: SimulatedUnit
 
 
+@cache
+def _all_models() -> tuple[Other, ...]:
+    found = []
+    for model in shipped_models():
+        for share in (Decimal(0), A, Decimal("0.95")):
+            unit = SimulatedUnit(data_of(model), 1)
+            mend(unit, values_at(unit, share))
+            found.append(Other(model, unit))
+    return tuple(found)
+
+
 def others_of(model: str) -> list[Other]:
     """Each other shipped model, at the foot, in the middle and near the top of its range."""
-    found = []
-    for each in shipped_models():
-        for share in (Decimal(0), A, Decimal("0.95")):
-            if each != model:
-                unit = SimulatedUnit(load_profile_data(each), 1)
-                mend(unit, values_at(unit, share))
-                found.append(Other(each, unit))
-    return found
+    return [each for each in _all_models() if each.model != model]
 
 
 class SiteTime:
@@ -198,7 +236,7 @@ class Bench:
     def __init__(self, model: str, wire: str, folder: Path) -> None:
         self.model, self.wire, self.time = model, wire, SiteTime()
         profile = replace(load_profile(model), longest_reply_ms=LONGEST_REPLY_MS)
-        data = load_profile_data(model)
+        data = data_of(model)
         self.names = [name for name in NAMES if self.expected(name).verdict != IMPOSSIBLE]
         units = [SimulatedUnit(data, number) for number in range(1, len(self.names) + 2)]
         for unit in units:
@@ -256,6 +294,8 @@ class Bench:
         if before.steps not in self._truths[A]:
             yield f"before it: {before.steps}"
         self.time.skip(100_000)
+        if name == "swapped" and expected.verdict == NEXT and lookalikes(self.model):
+            yield f"taken for {sorted(lookalikes(self.model))}"
         for other in self._neighbours(name):
             self._begin(name, unit, other)
             yield from self._while_it_lasts(name, reader, expected)
@@ -263,17 +303,19 @@ class Bench:
         yield from self._healed(unit, reader)
 
     def _neighbours(self, name: str) -> Sequence[SimulatedUnit]:
-        """Whose content a swapped unit gives: any other model's; for every other fault it does not matter."""
-        if name == TWIN:
+        """Whose content a swapped unit gives: other models that have registers there; else it does not matter."""
+        if name != "swapped":
             return [self.well]
-        return [each.unit for each in others_of(self.model)] if name == "swapped" else [self.well]
+        units = [other.unit for other in others_of(self.model)]
+        answering = [each for each in units if Quality.COMM_FAIL not in decoded(self.model, each)[1]]
+        return (answering or units)[:SWAPS]
 
     def _begin(self, name: str, unit: SimulatedUnit, other: SimulatedUnit) -> None:
         now = values_at(unit, B)
         around = Surroundings(TIMEOUT_MS / 1000, other)
         if name == "frozen":
             FAULTS[name](unit, around)
-        mend_values(unit, now)
+        measure(unit, now)
         if name in EXCEPTIONS:
             unit.break_with(Fault(FaultKind.EXCEPTION, code=int(name.removeprefix("exception "))))
         elif name == TWIN:
@@ -287,8 +329,11 @@ class Bench:
         yield from self._neighbour_is_well()
         if expected.verdict == NEXT:
             yield from self._not_good("at the next poll", first, reader)
-        for pause_ms in (max(expected.limit_ms, BREAKER_PAUSE_MS), BREAKER_PAUSE_MS):
+        for pause_ms in _pauses_ms(expected):
             self.time.skip(pause_ms)
+            reader.read()
+        for _ in range(2):
+            self.time.skip(BREAKER_PAUSE_MS)
             block = reader.read()
             yield from self._neighbour_is_well()
             if expected.verdict.startswith("within"):
@@ -332,10 +377,9 @@ class Bench:
             yield "plugged in again: wrong"
 
 
-def mend_values(unit: SimulatedUnit, values: Mapping[str, str]) -> None:
-    """What the device measures now."""
-    for channel, value in values.items():
-        unit.set_value(channel, value)
+def _pauses_ms(expected: Expected) -> list[int]:
+    """Between the polls by which a device is seen to stand still for as long as its profile says, and a little more."""
+    return [expected.limit_ms // LOOKS] * (LOOKS + LOOKS // 4) if expected.limit_ms else []
 
 
 def _is_good(block: BlockRead) -> bool:
@@ -375,7 +419,8 @@ def report(folder: Path = FOLDER) -> list[str]:
         lines.append(f"{fault:<24}" + "".join(f"{each:>{width}}" for each in found))
     lines.append("x not good from the next poll on   = true or not good, never wrong   N s not good within N s")
     lines.append(". the device cannot have it        ? cannot be known, see below      ! WRONG")
-    lines += [f"? {why}" for why in _unknowns(rows)]
+    for sentence in _unknowns(rows, models):
+        lines += textwrap.wrap(f"? {sentence}", 150, subsequent_indent="    ")
     return lines
 
 
@@ -384,12 +429,16 @@ def _row(fault: str) -> str:
     return "exception 1 to 11" if fault in EXCEPTIONS else fault
 
 
-def _unknowns(rows: Sequence[Sequence[Any]]) -> list[str]:
-    reasons: dict[tuple[str, str], list[str]] = {}
+def _unknowns(rows: Sequence[Sequence[Any]], models: Sequence[str]) -> list[str]:
+    """What cannot be known and why, with the numbers of the models of which that holds."""
+    found: dict[tuple[str, str], set[str]] = {}
     for model, _, fault, verdict, why, _ in rows:
         if verdict == UNKNOWN:
-            reasons.setdefault((fault, why), []).append(model)
-    return [f"{fault}: {why} ({', '.join(dict.fromkeys(models))})" for (fault, why), models in reasons.items()]
+            found.setdefault((fault, why), set()).add(model)
+    return [
+        f"{fault}: {why} ({', '.join(str(models.index(each) + 1) for each in sorted(names))})"
+        for (fault, why), names in sorted(found.items())
+    ]
 
 
 def serial_models() -> list[str]:
