@@ -26,13 +26,20 @@ _FIXED_REQUEST_BYTES = 8
 _CLOSE_TIMEOUT_S = 5.0
 
 
+def _crc_of_byte(byte: int) -> int:
+    for _ in range(8):
+        byte = (byte >> 1) ^ 0xA001 if byte & 1 else byte >> 1
+    return byte
+
+
+_CRC_OF_BYTE = tuple(map(_crc_of_byte, range(256)))
+
+
 def crc16(data: bytes) -> bytes:
     """The checksum as sent, low byte first (Modbus over Serial Line V1.02, 6.2.2)."""
     crc = 0xFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+        crc = crc >> 8 ^ _CRC_OF_BYTE[(crc ^ byte) & 0xFF]
     return crc.to_bytes(2, "little")
 
 
