@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeVar, assert_never
 
-from drivers.modbus.load import BusLoad, serial_load, tcp_load
+from drivers.modbus.load import ALLOWED_SHARE, BusLoad, serial_load, tcp_load
 from drivers.modbus.plan import plan_of
 from drivers.modbus.register_map import Profile, Quantity, with_decimals
 from edge import rules
@@ -354,7 +354,8 @@ def _check_load(reading: Reading, bus: Sourced[Bus]) -> None:
     if not load.allowed:
         lines = listed([device.table.line("bus") for device in on_bus])
         what = (
-            f"one round of the devices at lines {lines} takes {load.ms_per_cycle:g} ms of {load.allowed_ms:g} ms; "
+            f"one round of the devices at lines {lines} takes {load.ms_per_cycle:g} ms of {load.allowed_ms:g} ms, "
+            f"which is {ALLOWED_SHARE:.0%} of poll_s ({load.arithmetic}); "
             "poll less often, raise the baud rate, or spread the devices over more buses"
         )
         bus.table.refuse("poll_s", what)

@@ -6,10 +6,10 @@ from pathlib import Path
 BY_PATH = "/dev/serial/by-path/"
 _BY_PATH_DIRECTORY = Path(BY_PATH)
 
-_STABLE = re.compile(
-    r"/dev/serial/by-(?:path|id)/[^/\s]{1,200}|/dev/ttyAMA[0-9]{1,2}|/dev/ttyS[0-9]{1,3}|/dev/serial[01]"
-)
-"""By-path and by-id names of udev; ports soldered to the board, which cannot change places."""
+_STABLE = re.compile(r"/dev/serial/by-path/[^/\s]{1,200}|/dev/ttyAMA[0-9]{1,2}|/dev/ttyS[0-9]{1,3}|/dev/serial[01]")
+"""By-path names of udev, which say where the adapter is plugged in; ports soldered to the board, which cannot move."""
+
+_BY_ID = "/dev/serial/by-id/"
 
 _CHANGING = re.compile(r"(?:.*/)?tty(?:USB|ACM)[0-9]*")
 _USB = re.compile(r"usb:[0-9a-f]{3,4}(?::[0-9a-f]{3,4})?")
@@ -26,8 +26,12 @@ def bus_port_problem(port: str, simulate: bool, by_path: Path = _BY_PATH_DIRECTO
         return _changing_name_problem(port, by_path)
     if not port.startswith("/") or ".." in port.split("/"):
         return f"must be an absolute path such as {BY_PATH}…, without '..'"
+    if port.startswith(_BY_ID):
+        return (
+            f"two adapters of one make can share that name; write the one under {BY_PATH} that leads to the same port"
+        )
     if not simulate and _STABLE.fullmatch(port) is None:
-        return f"not a stable port; allowed: {BY_PATH}…, /dev/serial/by-id/…, /dev/ttyAMAn, /dev/ttySn, /dev/serial0"
+        return f"not a stable port; allowed: {BY_PATH}…, /dev/ttyAMAn, /dev/ttySn, /dev/serial0"
     return None
 
 

@@ -65,10 +65,13 @@ class Line:
         question = self._question(frame)
         unit = self.units.get(frame[6] if self.kind == "tcp" else frame[0])
         if unit is not None:
-            thinks_ms = self.chance.randint(1, _THINKS_MS_MAX)
             for sent in answer_to(unit, question):
-                self._send(sent, self.time.now_ms + thinks_ms + round(1000 * sent.after_s))
+                self._send(sent, self.time.now_ms + self.takes_ms(sent.data) + round(1000 * sent.after_s))
         return len(frame)
+
+    def takes_ms(self, _reply: bytes) -> int:
+        """From the moment of the question to that of its answer."""
+        return self.chance.randint(1, _THINKS_MS_MAX)
 
     send = write
 

@@ -21,10 +21,11 @@ ALLOWED_SHARE = 0.8
 
 
 class BusLoad(NamedTuple):
-    """One round of a bus against what it may take."""
+    """One round of a bus against what it may take; ``arithmetic`` shows in words how the sum comes about."""
 
     ms_per_cycle: float
     allowed_ms: float
+    arithmetic: str
 
     @property
     def allowed(self) -> bool:
@@ -49,12 +50,18 @@ def reply_ms(count: int, baud: int, parity: str = "N", stop_bits: int = 1) -> fl
 
 def serial_load(counts: Sequence[int], poll_ms: int, baud: int, parity: str = "N", stop_bits: int = 1) -> BusLoad:
     """The load of an RTU bus; ``counts`` holds the registers of each request of a round (``plan_of(profile)``)."""
-    exchange_ms = REQUEST_BYTES * character_ms(baud, parity, stop_bits) + TURNAROUND_MS
-    exchange_ms += 2 * ceil(silence_ms(baud, parity, stop_bits))
-    total = sum(exchange_ms + reply_ms(count, baud, parity, stop_bits) for count in counts)
-    return BusLoad(round(total, 1), round(ALLOWED_SHARE * poll_ms, 1))
+    each_ms, requests = character_ms(baud, parity, stop_bits), len(counts)
+    characters = sum(REQUEST_BYTES + REPLY_OVERHEAD_BYTES + 2 * count for count in counts)
+    between_ms = TURNAROUND_MS + 2 * ceil(silence_ms(baud, parity, stop_bits))
+    total = characters * each_ms + requests * between_ms
+    words = (
+        f"{requests} requests and replies: {characters} characters of {each_ms:.3f} ms at {baud} 8{parity}{stop_bits}, "
+        f"and {requests} times {between_ms:g} ms of silence and until the device answers"
+    )
+    return BusLoad(round(total, 1), round(ALLOWED_SHARE * poll_ms, 1), words)
 
 
 def tcp_load(counts: Sequence[int], poll_ms: int) -> BusLoad:
     """The load of a Modbus/TCP connection, which carries one request at a time."""
-    return BusLoad(round(len(counts) * TCP_EXCHANGE_MS, 1), round(ALLOWED_SHARE * poll_ms, 1))
+    words = f"{len(counts)} requests of {TCP_EXCHANGE_MS:g} ms, one at a time"
+    return BusLoad(round(len(counts) * TCP_EXCHANGE_MS, 1), round(ALLOWED_SHARE * poll_ms, 1), words)

@@ -237,7 +237,9 @@ def test_a_bus_that_cannot_keep_its_period_is_refused_with_the_arithmetic_and_th
     )
     (problem,) = _problems(('[[device]]\nid = "gas-1"', more + '[[device]]\nid = "gas-1"'))
     assert re.search(
-        r"bus\[b1\]\.poll_s: one round of the devices at lines [0-9, ]+ takes [0-9.]+ ms of 800 ms", problem
+        r"bus\[b1\]\.poll_s: one round of the devices at lines [0-9, ]+ takes [0-9.]+ ms of 800 ms, "
+        r"which is 80% of poll_s \([0-9]+ requests and replies: [0-9]+ characters of [0-9.]+ ms at [0-9]+ 8[NEO][12], ",
+        problem,
     )
 
 
@@ -351,10 +353,19 @@ def test_a_changing_port_name_is_refused_with_the_by_path_name_to_use(tmp_path: 
         assert bus_port_problem(name, simulate=False, by_path=tmp_path) is not None
 
 
-@pytest.mark.parametrize("port", ["/dev/serial/by-path/x", "/dev/serial/by-id/x", "/dev/ttyAMA0", "/dev/ttyS1"])
+@pytest.mark.parametrize("port", ["/dev/serial/by-path/x", "/dev/ttyAMA0", "/dev/ttyS1"])
 def test_ports_that_keep_their_names_are_taken(port: str) -> None:
     assert bus_port_problem(port, simulate=False) is None
     assert reader_path_problem(port, simulate=False) is None
+
+
+@pytest.mark.parametrize("simulate", [True, False])
+def test_a_name_that_two_equal_adapters_share_is_refused(simulate: bool) -> None:
+    """Without a serial number of its own, an adapter's by-id name leads to whichever was plugged in last."""
+    for problem_of in (bus_port_problem, reader_path_problem):
+        problem = problem_of("/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0", simulate)
+        assert problem is not None
+        assert "/dev/serial/by-path/" in problem
 
 
 @pytest.mark.parametrize("path", ["usb", "usb:54", "usb:054c:06c3:1", "udp:127.0.0.1", "udp:h:99999", "tty:S0:pn532"])
