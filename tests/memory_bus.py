@@ -9,6 +9,7 @@ import random
 import struct
 from collections import deque
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from pymodbus.exceptions import ConnectionException
 
@@ -37,6 +38,14 @@ class VirtualTime:
         self.now_ms += max(1, round(seconds * 1000))
 
 
+class _Piece(NamedTuple):
+    """Bytes that arrive together; ``frame_begins_ms``: when the first of their frame do."""
+
+    frame_begins_ms: int
+    at_ms: int
+    data: bytes
+
+
 class Line:
     """What lies between the driver and the units: bytes under way, each piece with the moment of its arrival.
 
@@ -49,7 +58,7 @@ class Line:
         self.asked = 0
         self.in_waiting = 0
         self._closed = False
-        self._under_way: deque[tuple[int, bytes]] = deque()
+        self._under_way: deque[_Piece] = deque()
         self._timeout_ms = 0
 
     def open(self) -> bool:
@@ -65,11 +74,13 @@ class Line:
         question = self._question(frame)
         unit = self.units.get(frame[6] if self.kind == "tcp" else frame[0])
         if unit is not None:
-            for sent in answer_to(unit, question):
-                self._send(sent, self.time.now_ms + self.takes_ms(sent.data) + round(1000 * sent.after_s))
+            answer = answer_to(unit, question)
+            takes_ms = self.takes_ms(sum(len(sent.data) for sent in answer))
+            for sent in answer:
+                self._send(sent, self.time.now_ms + takes_ms + round(1000 * sent.after_s))
         return len(frame)
 
-    def takes_ms(self, _reply: bytes) -> int:
+    def takes_ms(self, _reply_bytes: int) -> int:
         """From the moment of the question to that of its answer."""
         return self.chance.randint(1, _THINKS_MS_MAX)
 
@@ -92,27 +103,27 @@ class Line:
         )
 
     def _send(self, sent: Sent, at_ms: int) -> None:
-        """In one to three pieces, a millisecond or two apart."""
-        data = sent.data
+        """In one to three pieces, a millisecond or two apart; frames under way keep whole and in order."""
+        data, begins_ms = sent.data, at_ms
         cuts = sorted(self.chance.randrange(len(data) + 1) for _ in range(self.chance.randrange(_PIECES_MAX)))
         for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
             if end > start:
-                self._under_way.append((at_ms, data[start:end]))
+                self._under_way.append(_Piece(begins_ms, at_ms, data[start:end]))
             at_ms += self.chance.randint(0, 2)
         self._closed = self._closed or sent.closes
         if len(self._under_way) > 1:
-            self._under_way = deque(sorted(self._under_way, key=lambda piece: piece[0]))
+            self._under_way = deque(sorted(self._under_way, key=lambda piece: piece.frame_begins_ms))
 
     def read(self, wait_ms: int) -> bytes:
         """The next piece that arrives within ``wait_ms``, for which time passes; nothing if none does."""
         if not self.plugged:
             raise OSError(errno.EIO, "gone")
-        due_ms = self._under_way[0][0] if self._under_way else None
-        if due_ms is None or due_ms > self.time.now_ms + wait_ms:
+        if not self._under_way or self._under_way[0].at_ms > self.time.now_ms + wait_ms:
             self.time.now_ms += max(0, wait_ms)
             return b""
-        self.time.now_ms = max(self.time.now_ms, due_ms)
-        return self._under_way.popleft()[1]
+        piece = self._under_way.popleft()
+        self.time.now_ms = max(self.time.now_ms, piece.at_ms)
+        return piece.data
 
     # ---- as a socket and as what polls it
 
@@ -128,7 +139,7 @@ class Line:
         return data
 
     def poll(self, _wait_ms: int) -> bool:
-        due = bool(self._under_way) and self._under_way[0][0] <= self.time.now_ms
+        due = bool(self._under_way) and self._under_way[0].at_ms <= self.time.now_ms
         return due or not self.plugged or (self._closed and not self._under_way)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from edge.host import journal_log
 from edge.host.system_clock import monotonic_ms, utc_ms
 from edge.ports.errors import PermitgateError
-from hil.bench import buses, decisions, journals, live, readings, starts
+from hil.bench import buses, decisions, journals, live, poll_loss, readings, starts
 from hil.bench.rows import Row, machine
 
 _FOLDER = Path("build/bench")
@@ -41,6 +41,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], Row]] = {
     "gas_to_hold_slow_disk_ms": live.gas_to_hold_slow_disk,
     "modbus_per_cpu": buses.modbus_per_cpu,
     "reading_cpu_ms_per_1k": buses.reading_cpu,
+    "poll_loss_50ms": poll_loss.poll_loss,
     "dead_unit_stretch": buses.dead_unit,
     "journal_single": journals.journal_single,
     "journal_batched_per_s": journals.journal_batched,

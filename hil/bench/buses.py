@@ -132,7 +132,7 @@ def _reading_cost(folder: Path, channels: int, duration_s: float) -> float:
     with field(channels, _UNITS, ["tcp"]) as (port,), TemporaryDirectory(dir=folder) as name:
         path = Path(name)
         writer = TelemetryWriter.open(path / "t.db", BlobStore(path / "blobs"), NOW.boot_id, UtcMs(NOW.clock.lo_ms))
-        path_taken = _Path(_running_site(channels), writer)
+        path_taken = DaemonPath(running_site(channels), writer)
         bus = trial_bus(_tcp(port), profile_text(channels), range(1, _UNITS + 1))
         loop = BusLoop("b1", bus.readers, _POLL_MS, clock=monotonic_ms, sleep=sleep, publish=path_taken.publish)
         try:
@@ -142,7 +142,7 @@ def _reading_cost(folder: Path, channels: int, duration_s: float) -> float:
             writer.close()
 
 
-class _Path:
+class DaemonPath:
     """Bus thread, controller thread and telemetry thread as the daemon has them."""
 
     def __init__(self, state: State, writer: TelemetryWriter) -> None:
@@ -155,23 +155,31 @@ class _Path:
         self.inbox.post(block)
         self.telemetry.offer(block)
 
-    def measure(self, loop: BusLoop, channels: int, duration_s: float) -> float:
-        """Milliseconds of CPU per 1 000 readings. The stores' last commit is within what is measured."""
+    @contextmanager
+    def running(self, loop: BusLoop) -> Iterator[None]:
+        """The three threads at work meanwhile, taking turns as in the daemon."""
         stop = Event()
         sys.setswitchinterval(_SWITCH_S)
         work = (loop.run, self.controller.run, self.telemetry.run)
         threads = [Thread(target=target, args=(stop,), daemon=True) for target in work]
         for thread in threads:
             thread.start()
-        sleep(0.5)
-        cpu_us, polls = process_cpu_us(), loop.polls
-        sleep(duration_s)
-        polls = loop.polls - polls
-        cpu_us = process_cpu_us() - cpu_us
-        stop.set()
-        for thread in threads:
-            thread.join(5)
-        sys.setswitchinterval(_SWITCH_BEFORE_S)
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(5)
+            sys.setswitchinterval(_SWITCH_BEFORE_S)
+
+    def measure(self, loop: BusLoop, channels: int, duration_s: float) -> float:
+        """Milliseconds of CPU per 1 000 readings. The stores' last commit is within what is measured."""
+        with self.running(loop):
+            sleep(0.5)
+            cpu_us, polls = process_cpu_us(), loop.polls
+            sleep(duration_s)
+            polls = loop.polls - polls
+            cpu_us = process_cpu_us() - cpu_us
         self._check(loop)
         return cpu_us / polls / channels
 
@@ -206,7 +214,7 @@ def _now(state: State) -> Now:
     return Now(monotonic_ms(), NOW.boot_id, NOW.clock)
 
 
-def _running_site(channels: int) -> State:
+def running_site(channels: int) -> State:
     """One area a device, one permit running in each, so that every block is judged on all its channels."""
     timing = Timing(settle_ms=1_000, stale_ms=30_000, gust_window_ms=1_000)
     units = range(1, _UNITS + 1)

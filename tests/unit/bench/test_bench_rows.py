@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.bench.__main__ import BENCHMARKS
+from hil.bench.poll_loss import Punctuality
 from hil.bench.rows import Row, machine, median, percentile
 
 PROMISED = [
@@ -15,6 +16,7 @@ PROMISED = [
     "gas_to_hold_slow_disk_ms",
     "modbus_per_cpu",
     "reading_cpu_ms_per_1k",
+    "poll_loss_50ms",
     "dead_unit_stretch",
     "journal_single",
     "journal_batched_per_s",
@@ -56,6 +58,21 @@ def test_a_percentile_is_a_sample_that_no_more_than_the_rest_exceed(samples, sha
 def test_the_median_and_p99_of_a_hundred():
     assert median(range(1, 101)) == 50
     assert percentile(range(1, 101), 0.99) == 99
+
+
+def test_a_poll_that_fails_and_one_that_comes_late_are_lost_alike():
+    now = [1_000]
+    kept = Punctuality(1_000, lambda: now[0])
+    for period in range(20):
+        for unit in range(50):
+            now[0] = 1_000 + 50 * period + unit
+            if (unit, period) == (3, 12):
+                continue
+            if (unit, period) == (4, 12):
+                now[0] += 50
+            kept.note(f"unit-{unit}")
+    assert kept.lost(0.5, 1.0) == 2
+    assert kept.lost(0.0, 0.5) == 0
 
 
 def test_every_promised_row_is_measured():

@@ -62,8 +62,8 @@ class PacedLine(Line):
         super().__init__("rtu", units, time, random.Random(1))
         self._each_ms = each_ms
 
-    def takes_ms(self, reply: bytes) -> int:
-        return ceil((REQUEST_BYTES + len(reply)) * self._each_ms + TURNAROUND_MS)
+    def takes_ms(self, reply_bytes: int) -> int:
+        return ceil((REQUEST_BYTES + reply_bytes) * self._each_ms + TURNAROUND_MS)
 
 
 @pytest.mark.parametrize(("baud", "fits"), [(19_200, True), (9_600, False)])
