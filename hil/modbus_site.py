@@ -55,6 +55,7 @@ class ModbusSite:
         self._writers: set[asyncio.StreamWriter] = set()
         self._place: tuple[str, int] | None = None
         self._link: Path | None = None
+        self._terminal = ""
         self._descriptors: tuple[int, int] | None = None
         self._buffer = b""
         self._frame_end: asyncio.TimerHandle | None = None
@@ -156,6 +157,7 @@ class ModbusSite:
         if self._link is None:
             return terminal
         self._link.symlink_to(terminal)
+        self._terminal = terminal
         return str(self._link)
 
     def _receive(self, master: int) -> None:
@@ -229,8 +231,12 @@ class ModbusSite:
             for descriptor in self._descriptors:
                 os.close(descriptor)
             self._descriptors = None
-            if self._link is not None:
-                self._link.unlink(missing_ok=True)
+            self._unlink()
+
+    def _unlink(self) -> None:
+        """Takes away the link, if it is the one made here and still leads to this terminal."""
+        if self._link is not None and self._link.is_symlink() and str(self._link.readlink()) == self._terminal:
+            self._link.unlink()
 
 
 def _is_whole(frame: bytes) -> bool:

@@ -163,6 +163,14 @@ def _fault(site: VirtualSite, arguments: Sequence[str]) -> str:
     return f"{device}: {site.instrument(device).words()}"
 
 
+def _plug(site: VirtualSite, arguments: Sequence[str]) -> str:
+    bus, state = arguments
+    if state not in ("in", "out"):
+        raise RefusedError(f"plug {state[:20]!r}: in or out")
+    (site.plug_in if state == "in" else site.unplug)(bus)
+    return f"{bus}: plug {state} / {'已插上' if state == 'in' else '已拔掉'}"
+
+
 def _push(site: VirtualSite, arguments: Sequence[str]) -> str:
     opened = site.wiring.push(arguments[0])
     return f"{arguments[0]}: {'open / 门开了' if opened else 'does not open / 推不开'}"
@@ -222,6 +230,7 @@ COMMANDS: Mapping[str, SiteCommand] = {
     "gas": SiteCommand("DEVICE VALUE", "combustible gas from now on", "可燃气体浓度", (2, 2), _measure("combustible")),
     "wind": SiteCommand("DEVICE VALUE", "wind from now on", "风速", (2, 2), _measure("wind_speed")),
     "fault": SiteCommand("DEVICE FAULT", "break an instrument, or heal it", "仪器故障", (2, 2), _fault),
+    "plug": SiteCommand("BUS in|out", "the cable of a bus", "总线插头", (2, 2), _plug),
     "push": SiteCommand("DOOR", "push the door from outside", "从外推门", (1, 1), _push),
     "shut": SiteCommand("DOOR", "shut the door", "关门", (1, 1), _shut),
     "force": SiteCommand("DOOR", "force the door open", "强行开门", (1, 1), _force),

@@ -113,6 +113,7 @@ class VirtualSite:
         self.standing: list[Standing] = []
         self.left_out: list[str] = []
         self.instruments: dict[str, Instrument] = {}
+        self._buses: dict[str, ModbusSite] = {}
         self._tags: dict[str, SimulatedTag] = {}
         self._stack = ExitStack()
         with ExitStack() as building:
@@ -166,6 +167,23 @@ class VirtualSite:
             raise RefusedError(f"there is no device {device!r}; there are {', '.join(self.instruments) or 'none'}")
         return found
 
+    def unplug(self, bus: str) -> None:
+        """The cable or adapter of a bus is pulled out; ``plug_in`` puts it back at the same place."""
+        self._bus(bus).unplug()
+
+    def plug_in(self, bus: str) -> None:
+        """Ends ``unplug``. Raises RefusedError where somebody else has taken the place since."""
+        try:
+            self._bus(bus).plug_in()
+        except OSError as error:
+            raise RefusedError(f"bus {bus}: {error.strerror or error}; what is in its place must go first") from error
+
+    def _bus(self, bus: str) -> ModbusSite:
+        found = self._buses.get(bus)
+        if found is None:
+            raise RefusedError(f"there is no bus {bus!r}; there are {', '.join(self._buses) or 'none'}")
+        return found
+
     # ---- building ---------------------------------------------------------------------------------------------------
 
     def _wire(self, witness: Callable[[WireChange], None] | None) -> Wiring:
@@ -189,7 +207,7 @@ class VirtualSite:
         self.instruments.update({each.id: each for each in found})
         for each, following in zip(found, found[1:] + found[:1], strict=True):
             each.neighbour = following.unit if following is not each else None
-        site = ModbusSite([each.unit for each in found])
+        site = self._buses[bus.id] = ModbusSite([each.unit for each in found])
         self._stack.callback(site.close)
         what = f"bus {bus.id}: {', '.join(each.id for each in found) or 'no device'}"
         match bus:
@@ -202,20 +220,19 @@ class VirtualSite:
 
     def _serial(self, site: ModbusSite, port: Path) -> str:
         """The configured name becomes a link to a fresh pseudo-terminal, as udev does it for real adapters."""
-        terminal = site.serve_rtu()
         if port.parent == Path("/dev/pts"):
+            terminal = site.serve_rtu()
             return f"{terminal}: a pseudo-terminal cannot be had by number; write this one, or a path of your own"
         try:
             port.parent.mkdir(parents=True, exist_ok=True)
             if port.is_symlink():
                 port.unlink()
-            port.symlink_to(terminal)
+            site.serve_rtu(port)
         except OSError as error:
             raise RefusedError(
-                f"{port}: cannot be made a link to {terminal} ({error.strerror}); choose a path of your own"
+                f"{port}: cannot be made a link to a terminal ({error.strerror}); choose a path of your own"
             ) from error
-        self._stack.callback(port.unlink, missing_ok=True)
-        return f"{port} -> {terminal}"
+        return f"{port} -> {port.readlink()}"
 
     def _place_tag(self, reader: str, path: str) -> None:
         if not path.startswith("udp:"):

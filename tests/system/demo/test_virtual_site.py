@@ -115,6 +115,22 @@ def test_commands_do_what_they_say(site: VirtualSite, config: Config) -> None:
         answer_line(site, "quit")
 
 
+def test_a_bus_is_unplugged_and_plugged_in_at_the_same_place(site: VirtualSite, config: Config) -> None:
+    port = config.buses[1].port  # type: ignore[union-attr]
+    for bus in ("b1", "b2"):
+        assert "已拔掉" in answer_line(site, f"plug {bus} out")
+    with pytest.raises(ConnectionRefusedError):
+        ask_tcp(config, struct.pack(">BHH", 3, 2, 2))
+    assert not os.path.lexists(port)
+    for bus in ("b1", "b2"):
+        assert "已插上" in answer_line(site, f"plug {bus} in")
+    assert ask_tcp(config, struct.pack(">BHH", 3, 2, 2))
+    with serial.Serial(port, 4800, timeout=2) as line:
+        question = bytes.fromhex("020300000001")
+        line.write(question + crc16(question))
+        assert line.read(7)[:5] == bytes.fromhex("0203020014")
+
+
 @pytest.mark.parametrize("name", [each for each in FAULT_NAMES if each not in ("over_range", "swapped")])
 def test_every_fault_can_be_put_in_force_and_healed(site: VirtualSite, name: str) -> None:
     assert not answer_line(site, f"fault gas-1 {name}").startswith("?")
@@ -141,6 +157,9 @@ def test_every_fault_can_be_put_in_force_and_healed(site: VirtualSite, name: str
         ("tap r1 nofile", "neither a file nor a UID"),
         ("tap r1 04112233 /", "directory"),
         ("tap r1 04112233445566 /nowhere", "No such file"),
+        ("plug b1 off", "in or out"),
+        ("plug b9 out", "there are b1, b2"),
+        ("plug b1 in", "must go first"),
         ("fire d1 maybe", "on or off"),
         ("fire d1 on", "no fire line is wired"),
         ("fire d9 on", "there are d1, d2"),
