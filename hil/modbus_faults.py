@@ -212,6 +212,9 @@ raises ValueError.
 """
 
 
+_AT_ANY_WIRE = frozenset(kind.value for kind in FaultKind)
+
+
 def can_have(name: str, profile: Mapping[str, Any]) -> bool:
     """Whether a device of this profile (as data) can have the fault at all: computed from what the profile says."""
     types = {each["name"]: each["type"] for each in profile["register"]}
@@ -223,7 +226,7 @@ def can_have(name: str, profile: Mapping[str, Any]) -> bool:
             return any(kind not in ("u16", "s16") for kind in measured)
         case "sentinel":
             return any(each.get("sentinels") for each in profile["channel"])
-    return _takes(name, profile) if name in (*STATUSES, "above_range") else True
+    return name in _AT_ANY_WIRE or _takes(name, profile)
 
 
 def _takes(name: str, profile: Mapping[str, Any]) -> bool:

@@ -117,6 +117,7 @@ class World:
 
 
 @pytest.mark.system
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_good_reading_differs_from_what_the_instrument_showed(part: int) -> None:
     seed = FIRST_SEED + part

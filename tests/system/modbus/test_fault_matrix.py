@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fault_matrix import FAULTS, MODELS, NEXT, UNKNOWN, Bench, Result, expectation, keep
+from fault_matrix import FAULTS, MODELS, NEXT, UNKNOWN, Bench, Result, expectation
+from fault_report import keep
 
 from drivers.modbus.profile import shipped_models
 
