@@ -14,7 +14,7 @@ from typing import assert_never
 from edge.config_values import Bus, Config, Device, RtuBus, TcpBus
 from edge.host.system_clock import sleep
 from edge.ports.errors import RefusedError
-from hil.modbus_faults import FAULTS, Surroundings
+from hil.modbus_faults import FAULTS, Surroundings, mend
 from hil.modbus_site import ModbusSite
 from hil.modbus_unit import SimulatedUnit, load_profile_data
 from hil.tag import SimulatedTag, TagKind
@@ -71,8 +71,7 @@ class Instrument:
 
     def heal(self) -> None:
         """End every fault; it measures what was last set."""
-        self.unit.heal()
-        self.unit.set_status("ok")
+        mend(self.unit, {})
         for quantity, value in self._values.items():
             self.set_value(quantity, value)
         self.wrong = "heal"

@@ -152,6 +152,7 @@ class DaemonPath:
         self.telemetry = TelemetryThread(writer, monotonic_ms, lambda: 0, events)
 
     def publish(self, block: BlockRead) -> None:
+        """A block of the bus thread, as the daemon hands it on."""
         self.inbox.post(block)
         self.telemetry.offer(block)
 

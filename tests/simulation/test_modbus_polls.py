@@ -25,11 +25,11 @@ from hil.modbus_unit import Fault, FaultKind, SimulatedUnit, load_profile_data
 POLLS = int(os.environ.get("PERMITGATE_POLLS", "200000"))
 PARTS = 10
 FIRST_SEED = 2_026_000
-MODELS = ("generic", "honeywell_xcd", "renke_rs_fsjt_n01", "honeywell_xcd_oxygen")
-"""One block, two blocks, one register, floats and integers; each twice on the bus."""
+MODELS = ("generic", "honeywell_xcd", "renke_rs_fsjt_n01", "honeywell_xcd_oxygen", "honeywell_xrl_combustible")
+"""One block, two blocks, one register, floats and integers, identity and heartbeat; each twice on the bus."""
 
 UNTOLD = {"frozen", "swapped", "wrong_bytes"}
-SPOILS = {"sentinel", "not_a_number", "infinite", "above_range", *STATUSES}
+SPOILS = {"foreign", "sentinel", "not_a_number", "infinite", "above_range", *STATUSES}
 """While these last no reading at all may be good."""
 
 TIMEOUT_MS = 100
