@@ -137,6 +137,7 @@ def gateway(tmp_path: Path) -> Gateway:
         run_dir=folder,
         language="en",
         simulate=True,
+        profiles_dir=None,
     )
 
 
