@@ -31,6 +31,10 @@ class Debounce:
             return replace(self, stable=raw, moved_at=None)
         return self if self.moved_at is not None else replace(self, moved_at=since)
 
+    def unwatched(self, raw: bool, now: MonotonicMs) -> bool:
+        """Whether it was seen moved, is back now, and nobody looked in the time in which it would have counted."""
+        return raw == self.stable and self.moved_at is not None and now - self.moved_at >= self.settle_ms
+
     def due(self) -> MonotonicMs | None:
         """When to sample again although no edge came, or None."""
         return None if self.moved_at is None else MonotonicMs(self.moved_at + self.settle_ms)

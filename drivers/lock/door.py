@@ -179,12 +179,19 @@ class Door:
         before = self._settled.get(name)
         after = Debounce(raw) if before is None else before.sample(raw, now)
         self._settled[name] = after
+        if name == "rex" and not raw and before is not None and before.unwatched(raw, now):
+            # Pressed and let go while this process did not run: in doubt whoever wants to leave does.
+            return [*self._pressed(now), Moved(self._pins.id, name, False, now)]
         if before is not None and before.stable == after.stable:
             return []
-        events: list[DoorEvent] = [Moved(self._pins.id, name, after.stable, now)]
         if name == "rex" and after.stable:
-            events += self.release_exit(MonotonicMs(now + int(self._pins.release_s * 1000)), now)
-        return events
+            return self._pressed(now)
+        return [Moved(self._pins.id, name, after.stable, now)]
+
+    def _pressed(self, now: MonotonicMs) -> list[DoorEvent]:
+        """The exit button: the door opens at once, whatever the daemon says."""
+        until = MonotonicMs(now + int(self._pins.release_s * 1000))
+        return [Moved(self._pins.id, "rex", True, now), *self.release_exit(until, now)]
 
     def _drive(self, now: MonotonicMs) -> list[DoorEvent]:
         entry = self._lease.entry

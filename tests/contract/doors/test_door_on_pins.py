@@ -239,6 +239,20 @@ def test_the_exit_button_unlocks_without_anybody_and_for_its_time(make_bench):
     door.close()
 
 
+@pytest.mark.parametrize(("looked_at", "unlocked"), [(129, False), (130, True), (900, True)])
+def test_a_press_of_the_exit_button_is_not_lost_when_the_machine_stood_still(make_bench, looked_at, unlocked):
+    bench = make_bench()
+    door, _ = begun(bench, release_s=5.0)
+    bench.press(True)
+    assert door.step(100, Light.OFF) == []
+    bench.press(False)
+    told = [each for each in door.step(looked_at, Light.OFF) if isinstance(each, Moved)]
+    assert (bench.lock() == "unlocked") == unlocked
+    assert [each.active for each in told] == ([True, False] if unlocked else [])
+    assert [each for each in door.step(looked_at + 100, Light.OFF) if isinstance(each, Moved)] == []
+    door.close()
+
+
 def test_a_contact_and_the_fire_line_are_told_when_they_settled(make_bench):
     bench = make_bench()
     door, _ = begun(bench)
