@@ -42,7 +42,7 @@ check: $(STAMP)  ## the fast gate: format, types, imports, unit + property + con
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -q -n $(WORKERS) tests/unit tests/property tests/contract
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal tests/unit tests/property tests/contract
 
 bench: $(STAMP)  ## benchmarks, each beside its baseline; a missed budget is shown as missed, the exit code stays 0
 	$(BIN)/python -m hil.bench

