@@ -227,8 +227,16 @@ def _policy(table: Table, simulate: bool) -> Sourced[Policy]:
         bump_ms=checked("bump_h", 24, "hours", 3_600_000),
         calibration_ms=checked("calibration_d", 180, "days", _DAY_MS),
         verification_ms=checked("verification_d", 365, "days", _DAY_MS),
+        longest_time=_longest_time(table, simulate),
     )
     return Sourced(value, table)
+
+
+def _longest_time(table: Table, simulate: bool) -> bool:
+    asked = table.getbool("longest_time", default=not simulate)
+    if not asked and not simulate:
+        table.refuse("longest_time", "must be true; false only with simulate = true in [gateway]")
+    return asked
 
 
 def _milliseconds(table: Table, key: str, minimum_ms: int, maximum_ms: int, default_ms: int) -> int:

@@ -92,6 +92,7 @@ class Policy:
     """Ages and times, in milliseconds or days as named; ``config.example.toml`` says what each means.
 
     ``bump_ms``, ``calibration_ms`` and ``verification_ms`` are 0 where a simulated site asks for no such check.
+    ``longest_time``: whether a permit ends after the longest time of its type, whatever HQ wrote.
     """
 
     guardian_ms: int
@@ -109,6 +110,7 @@ class Policy:
     bump_ms: int
     calibration_ms: int
     verification_ms: int
+    longest_time: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,11 @@ def write_file(path: Path, data: bytes) -> None:
 def fail(error: Exception) -> NoReturn:
     """Say an error of ours and end with the code that fits it; never a traceback."""
     click.echo(_in_words(error), err=True)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _let_go_of_output()
     if isinstance(error, Refusal) and error.code in _NO_CODES:
         sys.exit(NO)
     sys.exit(USAGE if isinstance(error, ConfigurationError) else COULD_NOT)
@@ -188,8 +193,15 @@ def _is_text(value: str | bytes) -> bool:
 
 
 def _let_go_of_output() -> None:
-    """Whoever read our output has seen enough (`| head`). Nothing more can be said to them."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - must stay open until the interpreter ends
+    """Whoever read our output has seen enough (`| head`), or it takes no more. What is still buffered goes nowhere.
+
+    Else the interpreter tries once more when it ends, and makes 120 of the exit code.
+    """
+    if sys.stdout is None:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _prepare_output() -> None:

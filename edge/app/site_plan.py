@@ -8,7 +8,7 @@ from edge.config_values import Config, Device
 from edge.core.doors import DoorTiming
 from edge.core.instruments import Check, Demanded
 from edge.core.interlocks import Timing
-from edge.core.rules import Channel
+from edge.core.rules import Channel, without_longest_time
 from edge.core.site import AreaPlan, DoorPlan, Policy, Site, plan_area
 
 _GAS = frozenset({"combustible", "oxygen", "toxic"})
@@ -84,7 +84,10 @@ def _area(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> Area
     area = next(each for each in config.areas if each.id == area_id)
     policy = config.policy
     timing = Timing(policy.settle_ms, policy.stale_ms, policy.gust_window_ms)
-    return plan_area(area_id, area.ex, rules.at_hand(area.rule_packs), channels_in(config, area_id, profiles), timing)
+    packs = rules.at_hand(area.rule_packs)
+    if not policy.longest_time:
+        packs = tuple(without_longest_time(each) for each in packs)
+    return plan_area(area_id, area.ex, packs, channels_in(config, area_id, profiles), timing)
 
 
 def channels_in(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> tuple[Channel, ...]:

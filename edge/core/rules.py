@@ -170,6 +170,12 @@ def terms(versions: Sequence[RulePack]) -> dict[str, Validity]:
     return found
 
 
+def without_longest_time(pack: RulePack) -> RulePack:
+    """The same pack, but no permit ends by its type: for simulated sites, whose records may hold for years."""
+    types = {code: replace(each, validity_ms=None) for code, each in pack.permit_types.items()}
+    return replace(pack, permit_types=types)
+
+
 def strictest(known: Sequence[PermitType]) -> PermitType | None:
     """What several packs or versions demand of one permit type together, as the first names it; None: none knows it.
 

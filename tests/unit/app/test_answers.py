@@ -136,12 +136,18 @@ def test_who_stops_reading_gets_the_answer_all_the_same(monkeypatch: pytest.Monk
 def shell(command: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
     """A command line in a shell, where P is our command."""
     env = {**os.environ, "P": f"{sys.executable} -P -m edge", **environment}
+    env.pop("PYTHONUNBUFFERED", None)  # what is buffered is written again at the end
     return subprocess.run(["sh", "-c", command], env=env, capture_output=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [("$P --help >/dev/full", 3), ("$P check --config x --json >&-", 3), ("$P hq import --schema >&-", 0)],
+    [
+        ("$P --help >/dev/full", 3),
+        ("$P rules list >/dev/full", 3),
+        ("$P check --config x --json >&-", 3),
+        ("$P hq import --schema >&-", 0),
+    ],
 )
 def test_an_output_that_is_closed_or_full_is_no_traceback(command: str, code: int) -> None:
     done = shell(command)

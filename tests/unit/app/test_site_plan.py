@@ -8,6 +8,7 @@ from gateways import write_config
 from edge.app.site_plan import build_site
 from edge.config import load
 from edge.core.interlocks import Interlock
+from edge.ports.errors import ConfigurationError
 
 
 def interlocks(folder: Path, *changes: tuple[str, str]) -> tuple[Interlock, ...]:
@@ -36,3 +37,26 @@ def test_a_detector_counts_after_three_times_its_t90_or_longer(tmp_path: Path, w
 
 def test_a_simulated_detector_settles_as_fast_as_is_written(tmp_path: Path) -> None:
     assert [each.settle_ms for each in interlocks(tmp_path, ("settle_s = 60", "settle_s = 0.5"))] == [500]
+
+
+def longest_ms(folder: Path, *changes: tuple[str, str]) -> int | None:
+    path = write_config(folder)
+    text = path.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    site = build_site(load(path))
+    (edition,) = {each.name: each for area in site.areas.values() for each in area.editions}.values()
+    return edition.permit_types["02"].validity_ms
+
+
+def test_a_real_site_ends_a_permit_with_its_types_longest_time_and_a_simulated_one_if_told(tmp_path: Path) -> None:
+    assert longest_ms(tmp_path, *REAL) == 8 * 3_600_000
+    assert longest_ms(tmp_path) is None
+    assert longest_ms(tmp_path, ("settle_s = 60", "settle_s = 60\nlongest_time = true")) == 8 * 3_600_000
+
+
+def test_no_real_site_can_leave_out_the_longest_time(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="longest_time: must be true"):
+        longest_ms(tmp_path, *REAL, ("settle_s = 60", "settle_s = 60\nlongest_time = false"))
