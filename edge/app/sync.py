@@ -11,6 +11,7 @@ import gc
 import random
 import secrets
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from edge.app.trust import TrustFiles
 from edge.host.system_clock import monotonic_ms, sleep, utc_ms
+from edge.host.withheld import withheld
 from edge.ports.errors import DamagedError, LinkError, PermitgateError, RefusedError, StoreError
 from edge.ports.stores import Applied
 from edge.runtime.child import FrameError, Message, ParentPipe, PipeEnded
@@ -28,9 +30,13 @@ from sync.formats.errors import FormatError
 from sync.link.back_off import Way
 from sync.link.clock_source import TimeAnswer, ask
 from sync.link.downlink import FROM_FUTURE, Downlink, PinnedKeys, Refreshed
-from sync.link.https import HqAddress, HttpsHq
 from sync.link.refusals import LinkRefused
 from sync.link.uplink import Uplink
+
+with withheld("charset_normalizer"), warnings.catch_warnings():
+    # requests would guess the encoding of texts with it: 2.6 MiB, and HQ sends bytes. It warns that it cannot guess.
+    warnings.simplefilter("ignore")
+    from sync.link.https import HqAddress, HttpsHq
 
 SILENCE_S = 60.0
 """How long the daemon may wait for a beat: several calls of HQ can each take their whole deadline."""
