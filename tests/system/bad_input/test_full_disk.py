@@ -60,7 +60,7 @@ def write_until_refused(plant: Plant) -> None:
 
 
 def exit_opens(plant: Plant, since: int) -> bool:
-    """Press the exit button once. One press in about five was seen to do nothing here, and why is not known yet."""
+    """Press the exit button once. Now and then one was seen to do nothing here; why is not known yet."""
     plant.wiring.press_rex("d1")
     return plant.wiring.wait_for("d1", "lock", "unlocked", within_s=1, since=since) is not None
 
