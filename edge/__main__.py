@@ -7,7 +7,9 @@ import click
 
 from edge.app.answers import Commands, NamedPath, config_option, hq_option, json_option
 from edge.app.devices_group import devices
+from edge.app.hq_group import hq
 from edge.app.instrument_group import instrument
+from edge.app.permit_group import permit
 from edge.app.rules_group import rules
 
 FILE = NamedPath(dir_okay=False, path_type=Path)
@@ -21,10 +23,6 @@ def main() -> None:
 
     Exit codes: 0 ok, 1 the answer is no, 2 usage or configuration, 3 could not run.
     """
-
-
-main.add_command(instrument)
-main.add_command(rules)
 
 
 @main.command()
@@ -173,83 +171,9 @@ def journal_export(config_path: Path, folder: Path, json_to: str | None) -> None
 
 
 main.add_command(devices)
-
-
-@main.group()
-def permit() -> None:
-    """Permits on this gateway."""
-
-
-@permit.command("show")
-@config_option
-@click.argument("permit_id")
-@json_option
-def permit_show(config_path: Path, permit_id: str, json_to: str | None) -> None:
-    """A permit as HQ last said it, and what holds it here."""
-    from edge.app import local_commands
-
-    local_commands.ready(config_path, permit_id, json_to, judge=False)
-
-
-@permit.command("ready")
-@config_option
-@click.argument("permit_id")
-@json_option
-def permit_ready(config_path: Path, permit_id: str, json_to: str | None) -> None:
-    """All that is missing now, worker by worker, from the same judgement as the tap. Exit 0 if somebody may enter."""
-    from edge.app import local_commands
-
-    local_commands.ready(config_path, permit_id, json_to, judge=True)
-
-
-def _act(action: str, words: str) -> None:
-    """Add ``permit confirm|retest|release``: a named person acts, with a reason."""
-
-    @permit.command(action, help=words)
-    @config_option
-    @click.argument("permit_id")
-    @click.option("--by", required=True, help="The worker id of the person who acts.")
-    @click.option("--reason", required=True, help="Why, in words.")
-    @click.option("--photo", type=FILE, help="A photo to keep as evidence.")
-    @json_option
-    def act(config_path: Path, permit_id: str, by: str, reason: str, photo: Path | None, json_to: str | None) -> None:
-        from edge.app import local_commands
-
-        local_commands.act(config_path, (action, permit_id, by, reason), photo, json_to)
-
-
-_act("confirm", "The guardian confirms that the harness is worn (height work), until a camera can.")
-_act("retest", "Re-test a tripped permit: the instruments' readings now decide whether it passes.")
-_act("pause", "Stop work for now: nobody goes in until it is resumed.")
-_act("resume", "Work goes on; after too long a break only with a passing re-test since it began.")
-_act("release", "Lift a trip: the condition good, a passing re-test since, a named person.")
-
-
-@permit.command("pack")
-@config_option
-@click.argument("permit_id")
-@click.option("--out", "path", type=FILE, help="The pack's file; default: PERMIT.pgpack here.")
-@json_option
-def permit_pack(config_path: Path, permit_id: str, path: Path | None, json_to: str | None) -> None:
-    """The evidence pack of a permit: one file that a stranger verifies offline."""
-    from edge.app import pack_commands
-
-    pack_commands.build(config_path, permit_id, path, json_to)
-
-
-@permit.command("curve")
-@config_option
-@click.argument("permit_id")
-@click.option("--channel", help="Only this channel, such as lel, or gas-1.lel of one device.")
-@click.option("--csv", "csv_to", type=FILE, help="Write every reading and gap into this file.")
-@json_option
-def permit_curve(
-    config_path: Path, permit_id: str, channel: str | None, csv_to: Path | None, json_to: str | None
-) -> None:
-    """What was measured while a permit's work ran, with quality, gaps and limits. Exit 1: a gap without its entry."""
-    from edge.app import curve_command
-
-    curve_command.curve(config_path, permit_id, channel, csv_to, json_to)
+main.add_command(permit)
+main.add_command(instrument)
+main.add_command(rules)
 
 
 @main.group()
@@ -312,88 +236,7 @@ def sync_now(config_path: Path, json_to: str | None) -> None:
     local_commands.sync_now(config_path, json_to)
 
 
-@main.group()
-def hq() -> None:
-    """The thin head office."""
-
-
-@hq.command("init")
-@hq_option
-@click.option("--site", required=True, help="The site's id.")
-@click.option("--organisation", required=True, help="The organisation's log domain, such as pg.example.org")
-@click.option("--gateway", required=True, help="The gateway to enrol; run again with another for a further code.")
-@click.option("--host", "hosts", multiple=True, help="Names or addresses that gateways use; 127.0.0.1 is always in.")
-@json_option
-def hq_init(
-    folder: Path, site: str, organisation: str, gateway: str, hosts: tuple[str, ...], json_to: str | None
-) -> None:
-    """Make keys, certificates and stores, and print a one-time enrolment code."""
-    from edge.app import hq_commands
-
-    hq_commands.init(folder, (site, organisation), gateway, hosts, json_to)
-
-
-@hq.command("serve")
-@hq_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8443, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: a free one.")
-@json_option
-def hq_serve(folder: Path, host: str, port: int, json_to: str | None) -> None:
-    """Serve over HTTPS until SIGTERM. With --json it says once where it listens."""
-    from edge.app import hq_commands
-
-    hq_commands.serve(folder, (host, port), json_to)
-
-
-@hq.command("import")
-@hq_option
-@click.argument("path", required=False, type=FILE)
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of one line and end.")
-@json_option
-def hq_import(folder: Path, path: Path | None, schema: bool, json_to: str | None) -> None:
-    """Take JSON lines of records: bad lines are named, good ones go in, running it again adds nothing."""
-    from edge.app import hq_commands
-
-    hq_commands.import_file(folder, path, schema, json_to)
-
-
-@hq.command("freeze")
-@hq_option
-@click.argument("scope", type=click.Choice(["permit", "worker", "area", "site"]))
-@click.argument("scope_id")
-@click.option("--by", required=True, help="Who freezes.")
-@click.option("--reason", required=True, help="Why.")
-@json_option
-def hq_freeze(folder: Path, scope: str, scope_id: str, by: str, reason: str, json_to: str | None) -> None:
-    """Freeze a permit, a worker, an area or the site. Prints the freeze's id."""
-    from edge.app import hq_commands
-
-    hq_commands.freeze(folder, (scope, scope_id), (by, reason), json_to)
-
-
-@hq.command("release")
-@hq_option
-@click.argument("freezes", nargs=-1, required=True)
-@click.option("--by", required=True, help="Who releases.")
-@json_option
-def hq_release(folder: Path, freezes: tuple[str, ...], by: str, json_to: str | None) -> None:
-    """Release freezes by their ids, HQ's own or a gateway's."""
-    from edge.app import hq_commands
-
-    hq_commands.release(folder, freezes, by, json_to)
-
-
-@hq.command("revoke")
-@hq_option
-@click.argument("kind", type=click.Choice(["worker", "cert", "permit", "badge", "issuer"]))
-@click.argument("record_id")
-@click.option("--reason", required=True, help="Why.")
-@json_option
-def hq_revoke(folder: Path, kind: str, record_id: str, reason: str, json_to: str | None) -> None:
-    """Revoke a record for ever; a badge by its token id."""
-    from edge.app import hq_commands
-
-    hq_commands.revoke(folder, (kind, record_id), reason, json_to)
+main.add_command(hq)
 
 
 if __name__ == "__main__":

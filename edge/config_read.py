@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from edge import rules
 from edge.config_calendar import read_calendar
+from edge.config_policy import milliseconds, read_policy
 from edge.config_ports import BY_PATH, bus_port_problem, reader_path_problem
 from edge.config_profiles import NamedProfiles, open_catalogue, read_named
 from edge.config_table import Table, path_is_plain
@@ -103,7 +104,6 @@ _HOST: Final[dict[str, Any]] = {
     "pattern": re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:]{2,39}"),
     "form": "a host name or an IP address",
 }
-_DAY_MS = 86_400_000
 _NUMERIC_HOST = re.compile(r"[0-9.]+|[0-9a-f]*:[0-9a-f:]*")
 """What is meant as an address: no name server would know it."""
 
@@ -190,7 +190,7 @@ def _hq(table: Table, simulate: bool) -> Sourced[Hq]:
     problem = hq_url_problem(url) if table.good("url") and url else None
     if problem is not None:
         table.refuse("url", problem)
-    poll_ms = _milliseconds(table, "poll_s", 200 if simulate else 1_000, 300_000, 5_000)
+    poll_ms = milliseconds(table, "poll_s", 200 if simulate else 1_000, 300_000, 5_000)
     return Sourced(Hq(url.rstrip("/"), poll_ms), table)
 
 
@@ -199,48 +199,7 @@ def _clock(table: Table) -> Clock:
 
 
 def _policy(table: Table, simulate: bool) -> Sourced[Policy]:
-    def ruled(key: str, bounds_ms: tuple[int, int], simulated_ms: tuple[int, int], default_ms: int) -> int:
-        lowest, highest = simulated_ms if simulate else bounds_ms
-        why = "" if simulate else "laxer only with simulate = true in [gateway]"
-        return table.getmilliseconds(key, minimum_ms=lowest, maximum_ms=highest, default_ms=default_ms, why=why)
-
-    def checked(key: str, highest: int, unit: str, unit_ms: int) -> int:
-        # A simulated instrument needs no bump test unless somebody wants to see one asked for.
-        default = 0 if simulate else highest
-        return unit_ms * table.getint(key, minimum=0 if simulate else 1, maximum=highest, unit=unit, default=default)
-
-    value = Policy(
-        guardian_ms=_milliseconds(table, "guardian_s", 10_000, 28_800_000, 1_800_000),
-        settle_ms=ruled("settle_s", (60_000, 3_600_000), (0, 3_600_000), 60_000),
-        stale_ms=ruled("stale_s", (1_000, 30_000), (1_000, 300_000), 30_000),
-        gust_window_ms=ruled("gust_window_s", (600_000, 3_600_000), (1_000, 3_600_000), 600_000),
-        siren_ms=_milliseconds(table, "siren_s", 1_000, 3_600_000, 30_000),
-        # The highest allowed are the defaults: a gateway never loosens what HQ's policy gives.
-        offline_normal_ms=_milliseconds(table, "offline_normal_s", 1_000, 86_400_000, 86_400_000),
-        offline_ex_ms=_milliseconds(table, "offline_ex_s", 1_000, 43_200_000, 43_200_000),
-        offline_begun_ms=_milliseconds(table, "offline_begun_s", 1_000, 259_200_000, 259_200_000),
-        fresh_ms=_milliseconds(table, "fresh_s", 1_000, 900_000, 900_000),
-        seal_ms=_milliseconds(table, "seal_s", 10_000, 300_000, 60_000),
-        rows_kept_days=table.getint("rows_kept_d", minimum=1, maximum=366, unit="days", default=30),
-        # AQ 3064.2-2025 4.2 [V]: a permit is kept a year at least, so what it rests on too [D]; some have 366 days.
-        readings_kept_days=table.getint("readings_kept_d", minimum=366, maximum=3660, unit="days", default=400),
-        bump_ms=checked("bump_h", 24, "hours", 3_600_000),
-        calibration_ms=checked("calibration_d", 180, "days", _DAY_MS),
-        verification_ms=checked("verification_d", 365, "days", _DAY_MS),
-        longest_time=_longest_time(table, simulate),
-    )
-    return Sourced(value, table)
-
-
-def _longest_time(table: Table, simulate: bool) -> bool:
-    asked = table.getbool("longest_time", default=not simulate)
-    if not asked and not simulate:
-        table.refuse("longest_time", "must be true; false only with simulate = true in [gateway]")
-    return asked
-
-
-def _milliseconds(table: Table, key: str, minimum_ms: int, maximum_ms: int, default_ms: int) -> int:
-    return table.getmilliseconds(key, minimum_ms=minimum_ms, maximum_ms=maximum_ms, default_ms=default_ms)
+    return Sourced(read_policy(table, simulate), table)
 
 
 def _outputs(table: Table, simulate: bool) -> Sourced[Outputs]:
@@ -297,10 +256,10 @@ def _door(table: Table) -> Sourced[Door]:
         red_pin=_pin(table, "red_pin"),
         amber_pin=_pin(table, "amber_pin"),
         buzzer_pin=_optional_pin(table, "buzzer_pin"),
-        release_ms=_milliseconds(table, "release_s", 1_000, 60_000, 5_000),
-        open_ms=_milliseconds(table, "open_s", 2_000, 600_000, 30_000),
-        prealarm_ms=_milliseconds(table, "prealarm_s", 0, 300_000, 10_000),
-        access_grace_ms=_milliseconds(table, "access_grace_s", 0, 60_000, 10_000),
+        release_ms=milliseconds(table, "release_s", 1_000, 60_000, 5_000),
+        open_ms=milliseconds(table, "open_s", 2_000, 600_000, 30_000),
+        prealarm_ms=milliseconds(table, "prealarm_s", 0, 300_000, 10_000),
+        access_grace_ms=milliseconds(table, "access_grace_s", 0, 60_000, 10_000),
     )
     if table.good("open_s", "prealarm_s") and value.prealarm_ms >= value.open_ms:
         table.refuse("prealarm_s", f"must be below open_s (line {table.line('open_s')}): it is the warning before it")
@@ -341,8 +300,8 @@ def _rtu_bus(table: Table, identity: str, simulate: bool) -> RtuBus:
         baud=table.getchoice("baud", _BAUDS),
         parity=table.getchoice("parity", parities, default="N"),
         stop_bits=2 if table.getchoice("stop_bits", {1: 1, 2: 2}, default=1) == 2 else 1,
-        timeout_ms=_milliseconds(table, "timeout_s", 50, 5_000, 300),
-        poll_ms=_milliseconds(table, "poll_s", 50, 60_000, 1_000),
+        timeout_ms=milliseconds(table, "timeout_s", 50, 5_000, 300),
+        poll_ms=milliseconds(table, "poll_s", 50, 60_000, 1_000),
     )
 
 
@@ -354,8 +313,8 @@ def _tcp_bus(table: Table, identity: str) -> TcpBus:
         id=identity,
         host=host,
         tcp_port=table.getint("tcp_port", minimum=1, maximum=65_535, default=502),
-        timeout_ms=_milliseconds(table, "timeout_s", 50, 5_000, 500),
-        poll_ms=_milliseconds(table, "poll_s", 50, 60_000, 1_000),
+        timeout_ms=milliseconds(table, "timeout_s", 50, 5_000, 500),
+        poll_ms=milliseconds(table, "poll_s", 50, 60_000, 1_000),
     )
 
 

@@ -93,6 +93,7 @@ class Policy:
 
     ``bump_ms``, ``calibration_ms`` and ``verification_ms`` are 0 where a simulated site asks for no such check.
     ``longest_time``: whether a permit ends after the longest time of its type, whatever HQ wrote.
+    ``permit_facts``: whether HQ must say of a permit what its type is judged by; said, it is judged anyway.
     """
 
     guardian_ms: int
@@ -111,6 +112,7 @@ class Policy:
     calibration_ms: int
     verification_ms: int
     longest_time: bool
+    permit_facts: bool
 
 
 @dataclass(frozen=True, slots=True)

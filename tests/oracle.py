@@ -11,7 +11,7 @@ from sites import DEFAULT_AREAS, EPOCH_MS, POLICY, Bench, build_site, permit
 
 from edge.core import codec
 from edge.core.clock import ClockInterval, ClockSource
-from edge.core.decision import Question, decide
+from edge.core.decision import decide
 from edge.core.entries import Entry
 from edge.core.facts import Side, Tap
 from edge.core.fold import fold
@@ -33,6 +33,7 @@ from edge.core.messages import (
     TimerDue,
     Unlock,
 )
+from edge.core.question import Question
 from edge.core.readings import BlockRead, Quality
 from edge.core.state import Durable
 from edge.core.turn import Step

@@ -23,7 +23,7 @@ from edge.core.state import Durable
 from edge.host import system_clock
 from edge.host.notify import Notifier
 from edge.ports.errors import DamagedError, PermitgateError
-from edge.runtime.requests import in_words
+from edge.runtime.request_answers import in_words
 from edge.storage import news
 from edge.storage.authority_reader import AuthorityReader
 from edge.storage.blobs import BlobStore

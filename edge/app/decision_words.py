@@ -5,9 +5,9 @@ from typing import Any
 
 from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.clock import ClockInterval
-from edge.core.decision import Decision, Failing, Outcome, PermitSlice, Question
 from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, judge
+from edge.core.question import Decision, Failing, Outcome, PermitSlice, Question
 from edge.core.rules import PermitType
 
 _OUTCOMES: Mapping[Language, Mapping[Outcome, str]] = {

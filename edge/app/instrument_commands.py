@@ -13,7 +13,7 @@ from edge.app.local_commands import ask, ask_with_file
 from edge.app.wording import Language, instant, printable
 from edge.config import load
 from edge.ports.errors import RefusedError
-from edge.runtime.requests import check_words, evidence_type
+from edge.runtime.request_checks import check_words, evidence_type
 
 _CHECKS: Mapping[Language, Mapping[str, str]] = {
     "en": {"bump": "bump test", "calibration": "calibration", "verification": "verification"},

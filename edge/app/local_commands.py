@@ -13,7 +13,7 @@ from edge.config import load
 from edge.config_values import Config
 from edge.ports.errors import RefusedError, TransientError
 from edge.runtime.control import request
-from edge.runtime.requests import PHOTO_BYTES_MAX, check_act, photo_type
+from edge.runtime.request_checks import PHOTO_BYTES_MAX, check_act, photo_type
 
 Understood = TypeVar("Understood")
 

@@ -6,7 +6,8 @@ from hashlib import sha256
 from typing import Any
 
 from edge.core import codec
-from edge.core.decision import Decision, Question, decide
+from edge.core.decision import decide
+from edge.core.question import Decision, Question
 from edge.ports.errors import DamagedError
 from edge.storage.journal_reader import JournalReader, Search
 from edge.storage.leaves import read_leaf

@@ -51,6 +51,7 @@ def build_site(config: Config) -> Site:
             offline_ex_ms=policy.offline_ex_ms,
             offline_begun_ms=policy.offline_begun_ms,
             drift_ppm=config.clock.drift_ppm,
+            permit_facts=policy.permit_facts,
         ),
         calendar=config.calendar,
         checks={device: _checks(config) for device, profile in profiles.items() if _measures_gas(profile)},

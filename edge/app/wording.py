@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
 
 from edge.core.reasons import WORDS, Reason
-from edge.runtime.requests import ACT_WORDS
+from edge.runtime.request_answers import ACT_WORDS
 
 Language: TypeAlias = Literal["zh", "en"]
 

@@ -104,7 +104,10 @@ def _check_trades(code: str, editions: tuple[Edition, ...]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Ages and times in milliseconds; see config.example.toml for each."""
+    """Ages and times in milliseconds; see config.example.toml for each.
+
+    ``permit_facts``: HQ must say of a permit what its type is judged by.
+    """
 
     guardian_ms: int
     siren_ms: int
@@ -116,6 +119,7 @@ class Policy:
     give_up_ms: int = 1_500
     slow_ms: int = 2_000
     slow_waiting: int = 1_000
+    permit_facts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

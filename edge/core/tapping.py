@@ -7,25 +7,22 @@ from typing import assert_never
 
 from edge.core import codec
 from edge.core.alarms import ALARMS, alarms_of
-from edge.core.checking import checks_of
-from edge.core.clock import ClockInterval
-from edge.core.decision import Decision, Limits, Outcome, PermitSlice, Question, decide
+from edge.core.asking import ask
+from edge.core.decision import decide
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
-from edge.core.facts import Facts, Permit, Side, Tap
-from edge.core.interlocks import NO_DEMANDS, Condition, measure
-from edge.core.links import incomplete, unlinked
+from edge.core.facts import Facts, Side, Tap
+from edge.core.interlocks import Condition
 from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
 from edge.core.passing import advance_door, relock_held
 from edge.core.permits import ended, ends_ms
+from edge.core.question import Decision, Outcome, Question
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
-from edge.core.rules import PermitType, strictest
-from edge.core.site import AreaPlan, permit_type_of
-from edge.core.state import Grant, Presence, State
+from edge.core.rules import strictest
+from edge.core.site import permit_type_of
+from edge.core.state import Grant
 from edge.core.turn import Turn
-from edge.core.upgrades import not_upgraded
-from edge.core.working import same_day
 
 _GATHERS = 2
 _GATHERED_MOST = 64
@@ -73,106 +70,6 @@ def _gather_again(turn: Turn, tap: Tap, facts: Facts) -> None:
     question = ask(turn.state, tap, facts, turn)
     body = _body(question, Outcome.DENIED, Reason.AUTHORITY_MOVING, (Reason.AUTHORITY_MOVING,))
     turn.author("access.refused", body, cause=tap.tap_id)
-
-
-def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
-    """The question that a tap poses now: its facts and the slice of state that bears on them.
-
-    The permits are those of the facts: whoever decides sees to it that facts are never older than the state, and the
-    cache may have HQ's word before the controller is told.
-    """
-    door = state.doors[tap.door]
-    area = state.site.doors[tap.door].area
-    plan = state.site.areas[area]
-    policy, frozen = state.site.policy, state.durable.freezes
-    worker = "" if facts.worker is None else facts.worker.worker
-
-    def holds(scope: str) -> bool:
-        return scope in facts.freezes or frozen.holds(scope)
-
-    return Question(
-        tap=tap,
-        facts=facts,
-        area=area,
-        packs=_packs(state, plan, facts.permits, turn.now.clock),
-        door_fault=door.fault is not None,
-        fire=bool(state.fire),
-        journal_slow=journal_slow(state, turn.now_ms),
-        site_frozen=holds(f"site:{state.site.site}"),
-        area_frozen=holds(f"area:{area}"),
-        worker_frozen=bool(worker) and holds(f"worker:{worker}"),
-        permits=tuple(permit_slice(state, each, area, turn, facts) for each in facts.permits),
-        clock=turn.now.clock,
-        limits=Limits(
-            guardian_ms=policy.guardian_ms,
-            offline_normal_ms=policy.offline_ex_ms if plan.ex else policy.offline_normal_ms,
-            offline_begun_ms=policy.offline_begun_ms,
-        ),
-    )
-
-
-def _packs(state: State, plan: AreaPlan, permits: tuple[Permit, ...], clock: ClockInterval) -> tuple[str, ...]:
-    """The versions that this decision rests on: those of today, and those that work here began under."""
-    speaking = {each.name for each in plan.speaking(clock)}
-    for kept in filter(None, (state.kept_packs(permit.permit) for permit in permits)):
-        speaking |= {each.name for each in plan.speaking(clock, kept)}
-    return tuple(each.name for each in plan.editions if each.name in speaking)
-
-
-def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Facts) -> PermitSlice:
-    """One permit with the state that bears on it in that area."""
-    plan, durable = state.site.areas[area], state.durable
-    clock = turn.now.clock
-    speaking = plan.speaking(clock, state.kept_packs(permit.permit))
-    demands = plan.demanded(permit.permit_type, speaking, clock) if area in permit.areas else NO_DEMANDS
-    known = permit_type_of(permit.permit_type, speaking)
-    scope = f"permit:{permit.permit}"
-    return PermitSlice(
-        permit=permit,
-        permit_type=known,
-        frozen=scope in facts.freezes or durable.freezes.holds(scope),
-        tripped=permit.permit in durable.trips,
-        begun=permit.permit in durable.running,
-        guardian_age_ms=_age_ms(durable.guardians.get(permit.permit, {}).get(area), permit, turn),
-        harness_age_ms=_age_ms(durable.harness.get(permit.permit), permit, turn),
-        missing=demands.quantities(),
-        measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in demands.interlocks),
-        checks=checks_of(turn, demands.interlocks),
-        paused=permit.permit in durable.pauses,
-        not_upgraded=not_upgraded(state.site.calendar, permit.permit_type, permit.grade, clock),
-        unlinked=unlinked(permit, facts),
-        incomplete=incomplete(state, permit, facts, clock),
-        analysed_today=_analysed_today(state, permit, known, clock),
-    )
-
-
-def _analysed_today(state: State, permit: Permit, known: PermitType | None, clock: ClockInterval) -> bool:
-    """Whether an analysis of this day is at hand, if one is asked for. The tap that begins work is one itself."""
-    running = state.durable.running.get(permit.permit)
-    if running is None or known is None or not known.daily_analysis:
-        return True
-    return running.analysed is not None and same_day(running.analysed, clock)
-
-
-def _age_ms(presence: Presence | None, permit: Permit, turn: Turn) -> int | None:
-    """The age of a guardian's presence, None if none counts.
-
-    One in another boot does not: nobody knows how long ago it was. Neither does one of somebody who has handed over
-    since, or is frozen.
-    """
-    if presence is None or presence.boot_id != turn.now.boot_id or presence.worker not in permit.guardians:
-        return None
-    if turn.state.durable.freezes.holds(f"worker:{presence.worker}"):
-        return None
-    return turn.now_ms - presence.boottime_ms
-
-
-def journal_slow(state: State, now_ms: MonotonicMs) -> bool:
-    """Whether entries wait too long, or too many of them, for entry to be granted."""
-    policy = state.site.policy
-    oldest_ms = now_ms - state.waiting[0].since_ms if state.waiting else 0
-    waiting = state.durable.next_entry - state.recorded
-    return state.failing or oldest_ms > policy.slow_ms or waiting > policy.slow_waiting
 
 
 def _author(turn: Turn, question: Question, decision: Decision) -> int:
@@ -359,23 +256,3 @@ def _indicate(turn: Turn, door: str, light: Light, reason: Reason) -> None:
 
 def _without(mapping: Mapping[str, int], key: str) -> dict[str, int]:
     return {name: value for name, value in mapping.items() if name != key}
-
-
-def ready(
-    state: State, permit: Permit, worker_facts: Mapping[str, Facts], turn: Turn
-) -> dict[tuple[str, str], Decision]:
-    """What a tap of each worker in each area of the permit would be answered now, on a perfect badge.
-
-    ``worker_facts`` gives for each worker the facts of a badge that names this permit; the answers are by worker and
-    area, at a door that is not at fault if there is one. Nothing is recorded.
-    """
-    doors: dict[str, str] = {}
-    for door, plan in sorted(state.site.doors.items()):
-        held = doors.get(plan.area)
-        if plan.area in permit.areas and (held is None or state.doors[held].fault is not None):
-            doors[plan.area] = door
-    return {
-        (worker, area): decide(ask(state, Tap("ready", "", door, Side.ENTRY, "", turn.now_ms), facts, turn))
-        for worker, facts in worker_facts.items()
-        for area, door in sorted(doors.items())
-    }

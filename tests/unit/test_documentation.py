@@ -16,7 +16,7 @@ from edge.__main__ import main
 from edge.app.entry_words import KINDS
 from edge.core.doors import Effect
 from edge.core.reasons import WORDS, Reason, Words
-from edge.runtime.requests import ACT_WORDS
+from edge.runtime.request_answers import ACT_WORDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "edge" / "REASONS.md"
@@ -106,7 +106,8 @@ COMMANDS = dict(_commands(main))
 _COMMANDS_HEAD = """# Commands
 
 Names, options and exit codes are stable: scripts rely on them. Exit codes: 0 ok, 1 the answer is no, 2 usage or
-configuration, 3 could not run. This page is written from the code (`edge/__main__.py`); a test keeps it true.
+configuration, 3 could not run. This page is written from the code (`edge/__main__.py`, `edge/app/*_group.py`); a test
+keeps it true.
 """
 
 

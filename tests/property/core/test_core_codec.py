@@ -15,8 +15,9 @@ from sites import begun_bench
 
 from edge.core import codec
 from edge.core.codec import CodecError, decode, encode
-from edge.core.decision import Decision, Outcome, Question, decide
+from edge.core.decision import decide
 from edge.core.facts import TokenVerdict
+from edge.core.question import Decision, Outcome, Question
 from edge.core.state import Durable
 
 numbers = st.integers(-10, 10) | st.integers(-(2**63), 2**63 - 1)

@@ -11,7 +11,7 @@ from gateways import write_config
 from edge.__main__ import main
 from edge.ports.errors import TransientError
 from edge.runtime.control import ControlServer
-from edge.runtime.requests import _attached
+from edge.runtime.request_checks import attached_bytes
 
 pytestmark = pytest.mark.system
 
@@ -34,7 +34,7 @@ class Told:
     def _handle(self, message: Mapping[str, Any], attached: int | None) -> Mapping[str, Any]:
         self.messages.append(message)
         if attached is not None:
-            self.photos.append(_attached(attached, "photo"))
+            self.photos.append(attached_bytes(attached, "photo"))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

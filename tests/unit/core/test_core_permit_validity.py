@@ -10,14 +10,15 @@ from edge import rules
 from edge.app.decision_words import decision_lines
 from edge.app.wording import LANGUAGES
 from edge.core import codec
+from edge.core.asking import ask
 from edge.core.clock import ClockInterval, ClockSource
-from edge.core.decision import Question, decide
+from edge.core.decision import decide
 from edge.core.facts import Permit, Side, Tap, TokenVerdict
+from edge.core.question import Question
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType, RulePack
 from edge.core.site import permit_type_of, plan_area
-from edge.core.tapping import ask
 from edge.core.turn import Turn
 from edge.runtime.requests import Requests
 

@@ -20,6 +20,7 @@ from sites import (
     token,
 )
 
+from edge.core.asking import ready
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.doors import Phase
 from edge.core.facts import Side, TokenRefusal, TokenVerdict, Worker
@@ -43,7 +44,6 @@ from edge.core.messages import (
 )
 from edge.core.readings import Quality
 from edge.core.reasons import Reason
-from edge.core.tapping import ready
 from edge.core.turn import Turn
 
 

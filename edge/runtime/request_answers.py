@@ -1,0 +1,153 @@
+"""What the daemon answers to local commands, as JSON, and the words of refusals that are no reason at a door."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from edge.core.clock import Now
+from edge.core.facts import Facts, Permit, Token, TokenVerdict
+from edge.core.instruments import ages, overdue
+from edge.core.interlocks import Condition
+from edge.core.question import Decision
+from edge.core.reasons import WORDS, Reason
+from edge.core.site import permit_type_of
+from edge.core.state import State
+from edge.storage.authority_reader import AuthorityReader
+
+
+def in_words(steps: int | None, resolution: str, unit: str) -> str:
+    """A figure in its unit, ``—`` for none."""
+    return "—" if steps is None else f"{steps * Decimal(resolution)} {unit}"
+
+
+def clock_answer(now: Now) -> dict[str, Any]:
+    """The clock interval, UTC milliseconds, and where it comes from."""
+    return {"source": now.clock.source.value, "lo_ms": now.clock.lo_ms, "hi_ms": now.clock.hi_ms}
+
+
+def reading_answer(condition: Condition) -> dict[str, Any]:
+    """One interlock: its figure in steps of the resolution, its quality, why it fails."""
+    measured = condition.measured
+    return {
+        "interlock": measured.interlock.interlock,
+        "steps": measured.steps,
+        "quality": measured.quality.value,
+        "age_ms": measured.age_ms,
+        "reason": None if condition.reason is None else condition.reason.value,
+    }
+
+
+def _ends_ms(state: State, permit: Permit, now: Now) -> int:
+    """When a permit ends by its own end or by what the packs of its areas here say of its type."""
+    kept, plans = state.kept_packs(permit.permit), (state.site.areas.get(area) for area in permit.areas)
+    types = [permit_type_of(permit.permit_type, plan.speaking(now.clock, kept)) for plan in plans if plan is not None]
+    ends = [each.end_ms(permit.not_before_ms, permit.not_after_ms) for each in types if each is not None]
+    return min(ends, default=permit.not_after_ms)
+
+
+def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
+    """A permit as HQ says it and as it stands here."""
+    durable = state.durable
+    trip = durable.trips.get(permit.permit)
+    return {
+        "permit": permit.permit,
+        "type": permit.permit_type,
+        "areas": list(permit.areas),
+        "workers": list(permit.workers),
+        "guardians": list(permit.guardians),
+        "not_before_ms": permit.not_before_ms,
+        "not_after_ms": permit.not_after_ms,
+        "ends_ms": _ends_ms(state, permit, now),
+        "hq_status": permit.status,
+        "running": permit.permit in durable.running,
+        "paused": permit.permit in durable.pauses,
+        "frozen": [each.freeze for each in durable.freezes.of(f"permit:{permit.permit}")],
+        "trip": None
+        if trip is None
+        else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
+    }
+
+
+def instruments_answer(state: State, now: Now) -> Iterator[dict[str, Any]]:
+    """Each demanded check of each instrument, done or not."""
+    register = state.durable.instruments
+    for device, demanded in state.site.checks.items():
+        for age in ages(device, demanded, register, now.clock):
+            done = register.get(device, {}).get(age.check.value)
+            yield {
+                "device": device,
+                "check": age.check.value,
+                "done_ms": None if done is None else done.done_ms,
+                "by": None if done is None else done.by,
+                "entry": None if done is None else done.entry,
+                "allowed_ms": age.allowed_ms,
+                "overdue": any(overdue((age,))),
+            }
+
+
+def perfect_facts(state: State, reader: AuthorityReader, permit: Permit, worker: str) -> Facts:
+    """The facts of a perfect badge for this worker on this permit."""
+    token = Token(
+        token_id="",
+        key_id="",
+        worker_tag="",
+        site=state.site.site,
+        areas=permit.areas,
+        permit_short_ids=(permit.short_id,),
+        permit_version=permit.version,
+        not_before_ms=permit.not_before_ms,
+        not_after_ms=permit.not_after_ms,
+    )
+    scopes = {each.scope for each in reader.freezes()}
+    return Facts(
+        authority_size=reader.size(),
+        fresh_at_ms=reader.fresh_at_ms(),
+        token=TokenVerdict(token, None),
+        token_revoked=False,
+        worker=reader.worker(worker),
+        certificates=reader.certificates(worker),
+        permits=(permit,),
+        freezes=tuple(sorted(scopes)),
+        linked=reader.linked((permit,)),
+    )
+
+
+def worker_answer(worker: str, area: str, decision: Decision) -> dict[str, Any]:
+    """What one worker of a permit would be answered in one area."""
+    return {
+        "worker": worker,
+        "area": area,
+        "outcome": decision.outcome.value,
+        "missing": [reason_answer(each.reason, each.detail) for each in decision.failing],
+    }
+
+
+def reason_answer(reason: Reason, detail: str | None) -> dict[str, Any]:
+    """A reason at a door with its words."""
+    words = WORDS[reason]
+    return {"code": reason.value, "detail": detail, "zh": words.zh, "en": words.en}
+
+
+ACT_WORDS = {
+    "reason_missing": ("须写明理由", "a reason in words is needed"),
+    "not_guardian": ("只有该许可的监护人可以确认", "only this permit's guardian may confirm"),
+    "not_tripped": ("该许可没有跳闸", "this permit is not tripped"),
+    "device_unknown": ("本网关没有该检测仪，或其无须检查", "no instrument of that id is to be checked here"),
+    "check_in_future": ("检查时间在未来", "the check would have been done in the future"),
+    "check_older": ("已登记更新的检查", "a later check is recorded already"),
+    "not_running": ("该许可的作业尚未开始", "work on this permit has not begun"),
+    "already_paused": ("作业已暂停", "work is paused already"),
+    "not_paused": ("作业没有暂停", "work is not paused"),
+    "break_retest_missing": ("中断超时，恢复前须复测合格", "the break was too long: a passing re-test is needed"),
+    "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
+    "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
+}
+"""Answers to a person's act that are no reason at a door: code to (zh, en)."""
+
+
+def code_answer(code: str) -> dict[str, Any]:
+    """A reason of a refused act with its words, whether a door can say it or not."""
+    if code in ACT_WORDS:
+        return {"code": code, "zh": ACT_WORDS[code][0], "en": ACT_WORDS[code][1]}
+    words = WORDS[Reason(code)]
+    return {"code": code, "zh": words.zh, "en": words.en}
