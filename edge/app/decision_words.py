@@ -43,6 +43,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": ", TRIPPED",
         "paused": ", PAUSED",
         "guardian": "guardian's last tap: {age} (at most {limit} ago); harness confirmed: {harness}",
+        "approver": "approver {approver}: {seen}",
+        "seen_here": "tapped here",
+        "seen_by_hq": "shown to HQ to be in area {area}",
+        "unseen": "not seen at the place",
         "never": "never",
         "ago": "{age} ago",
         "reason": "{code}{about}: {words}",
@@ -87,6 +91,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": "，已跳闸",
         "paused": "，暂停中",
         "guardian": "监护人最近刷卡：{age}（至多 {limit} 前）；安全带确认：{harness}",
+        "approver": "审批人 {approver}：{seen}",
+        "seen_here": "已在此刷卡",
+        "seen_by_hq": "总部确认其在区域 {area}",
+        "unseen": "未见到场",
         "never": "从未",
         "ago": "{age} 前",
         "reason": "{code}{about}：{words}",
@@ -207,7 +215,15 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
         for age_ms in (each.guardian_age_ms, each.harness_age_ms)
     )
     limit = seconds(question.limits.guardian_ms)
-    return [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
+    lines = [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
+    return [*lines, "  " + _approver(each, text)] if permit.approver is not None else lines
+
+
+def _approver(each: PermitSlice, text: Mapping[str, str]) -> str:
+    permit = each.permit
+    by_hq = "seen_by_hq" if permit.approved_in in permit.areas else "unseen"
+    seen = text["seen_here" if each.approver_seen else by_hq].format(area=permit.approved_in)
+    return text["approver"].format(approver=permit.approver, seen=seen)
 
 
 def _type_name(code: str, known: PermitType | None, language: Language) -> str:

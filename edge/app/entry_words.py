@@ -18,6 +18,7 @@ KINDS: Mapping[str, Words] = {
     "actuators.lost": Words(
         "执行器进程失联，门已自行落锁", "the actuators' process was lost, doors lock by themselves"
     ),
+    "approver.present": Words("审批人到场", "the approver is on site"),
     "authority.applied": Words("总部数据已生效", "HQ's word was applied"),
     "authority.behind": Words("总部数据比已采信的旧，未采信", "HQ's word was older than what is believed"),
     "clock.anchored": Words("时间已校准", "a better source of time was taken"),
@@ -34,6 +35,7 @@ KINDS: Mapping[str, Words] = {
     "fire.cleared": Words("火警解除", "the fire signal ended"),
     "fire.signalled": Words("火警", "a fire signal"),
     "gateway.started": Words("网关启动", "the gateway started"),
+    "guardian.absent": Words("监护人离岗，作业无人监护，已报警", "the guardian of running work is gone: alarm"),
     "guardian.present": Words("监护人到位", "a guardian is present"),
     "hold.frozen": Words("已冻结", "a freeze was made here"),
     "hq.refused": Words("总部发来的数据被拒绝", "something from HQ was refused"),
@@ -111,6 +113,7 @@ _LABELS: Mapping[str, Words] = {
     "pause": Words("暂停记录", "pause entry"),
     "period_ms": Words("记录间隔", "period"),
     "permit": Words("作业票", "permit"),
+    "permit_version": Words("作业票版本", "permit version"),
     "permit_type": Words("作业类型", "permit type"),
     "permits": Words("作业票", "permits"),
     "quality": Words("读数质量", "quality"),
@@ -125,6 +128,7 @@ _LABELS: Mapping[str, Words] = {
     "source": Words("来源", "source"),
     "step_ms": Words("跳变", "step"),
     "subject": Words("对象", "subject"),
+    "took_over_from": Words("交班监护人", "took over from"),
     "trip": Words("跳闸记录", "trip entry"),
     "uncertainty_ms": Words("误差", "doubt"),
     "utc_ms": Words("时间", "time"),

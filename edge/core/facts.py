@@ -96,7 +96,8 @@ class Permit:
 
     ``version`` counts changes of content; a badge issued for an older version opens nothing. ``links`` are the permits
     of the other special work of the same job. ``grade`` is the permit type that the work would have by itself where it
-    is managed one grade up, None: HQ does not say.
+    is managed one grade up, None: HQ does not say. ``approver`` is who approved it, and ``approved_in`` the area where
+    HQ was shown that they were.
     """
 
     permit: str
@@ -113,6 +114,8 @@ class Permit:
     revoked: bool
     links: tuple[str, ...] = field(default=(), metadata=LATER)
     grade: str | None = field(default=None, metadata=LATER)
+    approver: str | None = field(default=None, metadata=LATER)
+    approved_in: str | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

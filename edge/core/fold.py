@@ -9,7 +9,9 @@ from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, with_check
 from edge.core.readings import MonotonicMs, UtcMs
-from edge.core.state import Durable, Moment, Pause, Presence, Running
+from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running
+
+_APPROVALS_MOST = 256
 
 
 def fold(durable: Durable, entry: Entry) -> Durable:
@@ -28,7 +30,9 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
         case "clock.anchored":
             return replace(durable, anchor=_anchor(body))
         case "guardian.present":
-            return replace(durable, guardians=_guardians(durable, entry, body))
+            return _guardian(durable, entry, body)
+        case "access.decided" if body.get("decision") == "granted":
+            return replace(durable, guardians=_gone(durable.guardians, body["worker"], None))
         case "instrument.checked":
             passed = Checked(body["done_ms"], body["by"], entry.seq) if body["passed"] else None
             register = with_check(durable.instruments, body["device"], Check(body["check"]), passed)
@@ -54,6 +58,11 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             return replace(durable, running={**durable.running, permit: begun})
         case "permit.confirmed":
             return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
+        case "approver.present":
+            approval = Approval(body["worker"], body["permit_version"], entry.seq)
+            # Permits that never begin are never closed here: the oldest approvals go.
+            kept = list(without(durable.approvers, permit).items())[1 - _APPROVALS_MOST :]
+            return replace(durable, approvers={**dict(kept), permit: approval})
         case "permit.tripped":
             trip = Trip(permit, entry.seq, body["reason"], body["interlock"], None)
             return replace(durable, trips={**durable.trips, permit: trip})
@@ -66,6 +75,9 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
         case "permit.overdue" | "permit.recorded" | "permit.record_missed" if permit in durable.running:
             changes = _TIMES[entry.kind](entry)
             return replace(durable, running=_changed(durable.running, permit, **changes))
+        case "guardian.absent" if permit in durable.running:
+            unguarded = (*durable.running[permit].unguarded, body["area"])
+            return replace(durable, running=_changed(durable.running, permit, unguarded=unguarded))
         case "permit.trip_released":
             return replace(durable, trips=without(durable.trips, permit))
         case "permit.closed":
@@ -76,6 +88,7 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
                 pauses=without(durable.pauses, permit),
                 guardians=without(durable.guardians, permit),
                 harness=without(durable.harness, permit),
+                approvers=without(durable.approvers, permit),
             )
     return durable
 
@@ -135,11 +148,37 @@ def _anchor(body: Mapping[str, Any]) -> Anchor:
     )
 
 
-def _guardians(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> dict[str, Mapping[str, Presence]]:
-    """Each permit's guardians by area, with this one."""
-    presence = _presence(entry, body["worker"])
-    held = durable.guardians
-    return {**held, **{permit: {**held.get(permit, {}), body["area"]: presence} for permit in body["permits"]}}
+_Guardians = Mapping[str, Mapping[str, Presence]]
+
+
+def _guardian(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
+    """A guardian is at an area, for these permits, and at no other any more."""
+    area, presence = body["area"], _presence(entry, body["worker"])
+    held = _gone(durable.guardians, body["worker"], area)
+    running = durable.running
+    for permit in body["permits"]:
+        held = {**held, permit: {**held.get(permit, {}), area: presence}}
+        if permit in running:
+            kept = tuple(each for each in running[permit].unguarded if each != area)
+            running = _changed(running, permit, unguarded=kept)
+    return replace(durable, guardians=held, running=running)
+
+
+def _gone(guardians: _Guardians, worker: str, area: str | None) -> _Guardians:
+    """Who was seen at ``area``, or went in as a worker (None), is no guardian anywhere else."""
+
+    def left(presence: Presence, where: str) -> bool:
+        return presence.worker == worker and where != area and not presence.left
+
+    if not any(left(presence, where) for places in guardians.values() for where, presence in places.items()):
+        return guardians
+    return {
+        permit: {
+            where: replace(presence, left=True) if left(presence, where) else presence
+            for where, presence in places.items()
+        }
+        for permit, places in guardians.items()
+    }
 
 
 def _presence(entry: Entry, worker: str) -> Presence:

@@ -1,5 +1,6 @@
 """Every reason why one permit opens nothing to one person now."""
 
+from edge.core.approving import approver_absent
 from edge.core.certificates import certificate_failing
 from edge.core.facts import Token
 from edge.core.instruments import overdue
@@ -35,6 +36,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(Reason.LINKED_PERMIT_NOT_IN_FORCE, permit)
     for reason in each.not_upgraded:
         fail(reason)
+    if approver_absent(question, each):
+        fail(Reason.APPROVER_ABSENT, each.permit.approver)
     if not each.analysed_today:
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*standing(each), *window(question, token, each), *_person(question, token, each)):

@@ -61,6 +61,7 @@ class PermitSlice:
     incomplete: tuple[str, ...] = field(default=(), metadata=LATER)
     not_upgraded: tuple[Reason, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
+    approver_seen: bool = field(default=False, metadata=LATER)
 
     @property
     def ends_ms(self) -> int:
@@ -100,7 +101,8 @@ class Failing:
 class Decision:
     """The answer. ``permit`` is the one that granted; ``guards`` those whose guardian this is.
 
-    ``freeze`` are permits to freeze with an alarm: out of area, or overtime.
+    ``freeze`` are permits to freeze with an alarm: out of area, or overtime. ``approves`` are those whose approver is
+    here now.
     """
 
     outcome: Outcome
@@ -111,3 +113,4 @@ class Decision:
     guards: tuple[str, ...]
     freeze: tuple[str, ...]
     conditions: tuple[Condition, ...]
+    approves: tuple[str, ...] = ()

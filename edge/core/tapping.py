@@ -7,11 +7,13 @@ from typing import assert_never
 
 from edge.core import codec
 from edge.core.alarms import ALARMS, alarms_of
+from edge.core.approving import approver_seen
 from edge.core.asking import ask
 from edge.core.decision import decide
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
 from edge.core.facts import Facts, Side, Tap
+from edge.core.guarding import moved, taken_over_from
 from edge.core.interlocks import Condition
 from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
 from edge.core.passing import advance_door, relock_held
@@ -119,13 +121,12 @@ def _condition(condition: Condition) -> dict[str, Json]:
 
 def _answer(turn: Turn, question: Question, decision: Decision, entry: int) -> None:
     tap = question.tap
+    _approve(turn, question, decision)
     match decision.outcome:
         case Outcome.GRANTED:
             _await_record(turn, question, decision, entry)
         case Outcome.NOTED:
-            for permit in decision.guards:
-                body = {"permits": [permit], "worker": decision.worker, "area": question.area}
-                turn.author("guardian.present", body, permit=permit)
+            _guard(turn, question, decision)
             _indicate(turn, tap.door, Light.GREEN, decision.primary)
         case Outcome.DENIED | Outcome.REVIEW:
             _indicate(turn, tap.door, Light.RED, decision.primary)
@@ -137,6 +138,24 @@ def _answer(turn: Turn, question: Question, decision: Decision, entry: int) -> N
             assert_never(decision.outcome)
 
 
+def _approve(turn: Turn, question: Question, decision: Decision) -> None:
+    """The approver was here: once for each version of a permit."""
+    for permit in question.facts.permits:
+        if permit.permit in decision.approves and not approver_seen(turn.state, permit):
+            body = {"worker": decision.worker, "area": question.area, "permit_version": permit.version}
+            turn.author("approver.present", body, permit=permit.permit)
+
+
+def _guard(turn: Turn, question: Question, decision: Decision) -> None:
+    assert decision.worker is not None
+    named = {each.permit: each for each in question.facts.permits}
+    for permit in decision.guards:
+        relieved = taken_over_from(turn, named[permit], question.area, decision.worker)
+        body = {"permits": [permit], "worker": decision.worker, "area": question.area, "took_over_from": relieved}
+        turn.author("guardian.present", body, permit=permit)
+    moved(turn, decision.worker)
+
+
 def _await_record(turn: Turn, question: Question, decision: Decision, entry: int) -> None:
     assert decision.permit is not None
     assert decision.worker is not None
@@ -144,6 +163,7 @@ def _await_record(turn: Turn, question: Question, decision: Decision, entry: int
     grant = Grant(entry, question.tap, question.facts, decision.permit, decision.worker, turn.now_ms, give_up)
     turn.change(pending={**turn.state.pending, entry: grant})
     turn.timer(Timer.GRANT, str(entry), turn.state.site.policy.give_up_ms)
+    moved(turn, decision.worker)
     _indicate(turn, question.tap.door, Light.AMBER, Reason.GRANTED)
 
 
