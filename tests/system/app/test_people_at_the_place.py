@@ -1,4 +1,4 @@
-"""Approver and guardian over the whole gateway: both are where the work is, or it does not begin or is told (30, 31)."""
+"""Approver and guardian over the whole gateway: both are at the work, or it does not begin or is told (30, 31)."""
 
 from collections.abc import Iterator
 from pathlib import Path
