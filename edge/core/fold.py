@@ -33,6 +33,8 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             return _guardian(durable, entry, body)
         case "access.decided" if body.get("decision") == "granted":
             return replace(durable, guardians=_gone(durable.guardians, body["worker"], None))
+        case "exit.tapped" if body.get("worker") is not None:
+            return _left(durable, body["worker"])
         case "instrument.checked":
             passed = Checked(body["done_ms"], body["by"], entry.seq) if body["passed"] else None
             register = with_check(durable.instruments, body["device"], Check(body["check"]), passed)
@@ -75,6 +77,12 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
         case "permit.overdue" | "permit.recorded" | "permit.record_missed" if permit in durable.running:
             changes = _TIMES[entry.kind](entry)
             return replace(durable, running=_changed(durable.running, permit, **changes))
+        case "access.released" if permit in durable.running and body.get("certified_until_ms") is not None:
+            certified = {**durable.running[permit].certified, body["worker"]: body["certified_until_ms"]}
+            return replace(durable, running=_changed(durable.running, permit, certified=certified))
+        case "certificate.lapsed" if permit in durable.running:
+            certified = without(durable.running[permit].certified, body["worker"])
+            return replace(durable, running=_changed(durable.running, permit, certified=certified))
         case "guardian.absent" if permit in durable.running:
             unguarded = (*durable.running[permit].unguarded, body["area"])
             return replace(durable, running=_changed(durable.running, permit, unguarded=unguarded))
@@ -146,6 +154,15 @@ def _anchor(body: Mapping[str, Any]) -> Anchor:
         body["boot_id"],
         MonotonicMs(body["boottime_ms"]),
     )
+
+
+def _left(durable: Durable, worker: str) -> Durable:
+    """Who went out is at no work any more."""
+    running = durable.running
+    for permit, each in running.items():
+        if worker in each.certified:
+            running = _changed(running, permit, certified=without(each.certified, worker))
+    return replace(durable, running=running)
 
 
 _Guardians = Mapping[str, Mapping[str, Presence]]

@@ -58,6 +58,7 @@ class Running:
     so have none. ``ends_ms`` is when it ends by what was known then, UTC, exclusive; ``overdue`` whether that was told.
     ``recorded`` and ``analysed`` are the last record of its readings and the last passing analysis; ``record_missed``:
     a record was overdue and none was made since. ``unguarded`` are areas whose guardian was told to be gone.
+    ``certified`` tells of the people who went in when their certificates end, UTC ms, exclusive, until that is told.
     """
 
     permit: str
@@ -71,6 +72,7 @@ class Running:
     record_missed: bool = field(default=False, metadata=LATER)
     analysed: Moment | None = field(default=None, metadata=LATER)
     unguarded: tuple[str, ...] = field(default=(), metadata=LATER)
+    certified: Mapping[str, int] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

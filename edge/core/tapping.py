@@ -9,6 +9,7 @@ from edge.core import codec
 from edge.core.alarms import ALARMS, alarms_of
 from edge.core.approving import approver_seen
 from edge.core.asking import ask
+from edge.core.certificates import certified_until_ms
 from edge.core.decision import decide
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
@@ -18,13 +19,14 @@ from edge.core.interlocks import Condition
 from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
 from edge.core.passing import advance_door, relock_held
 from edge.core.permits import ended, ends_ms
-from edge.core.question import Decision, Outcome, Question
+from edge.core.question import Decision, Outcome, PermitSlice, Question
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
 from edge.core.rules import strictest
 from edge.core.site import permit_type_of
 from edge.core.state import Grant
 from edge.core.turn import Turn
+from edge.core.working import look_at_work
 
 _GATHERS = 2
 _GATHERED_MOST = 64
@@ -215,19 +217,23 @@ def _judge_again(turn: Turn, grant: Grant) -> None:
         named = tuple(each for each in question.permits if each.permit.permit == grant.permit)
         decision = decide(replace(question, permits=named))
         if decision.outcome is Outcome.GRANTED:
-            _release(turn, grant)
+            _release(turn, grant, named)
         else:
             _withdraw(turn, grant, decision.primary)
 
 
-def _release(turn: Turn, grant: Grant) -> None:
+def _release(turn: Turn, grant: Grant, named: tuple[PermitSlice, ...]) -> None:
     door = grant.tap.door
     until = MonotonicMs(turn.now_ms + turn.state.site.doors[door].timing.release_ms)
     turn.command(Unlock(door, grant.entry, until))
     _indicate(turn, door, Light.GREEN, Reason.GRANTED)
     if grant.permit not in turn.state.durable.running:
         _begin(turn, grant)
-    turn.author("access.released", {"door": door, "entry": grant.entry}, permit=grant.permit)
+    trades = tuple(trade for each in named if each.permit_type is not None for trade in each.permit_type.certificates)
+    until_ms = certified_until_ms(turn.now.clock, grant.facts.certificates, trades)
+    body: dict[str, Json] = {"door": door, "entry": grant.entry, "worker": grant.worker, "certified_until_ms": until_ms}
+    turn.author("access.released", body, permit=grant.permit)
+    look_at_work(turn, grant.permit)
     advance_door(turn, door, Event.RELEASE, Passage(grant.entry, grant.permit, grant.worker))
 
 
