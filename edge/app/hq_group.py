@@ -54,6 +54,20 @@ def hq_import(folder: Path, path: Path | None, schema: bool, json_to: str | None
     hq_commands.import_file(folder, path, schema, json_to)
 
 
+@hq.command("publish")
+@hq_option
+@click.argument("path", type=_FILE)
+@json_option
+def hq_publish(folder: Path, path: Path, json_to: str | None) -> None:
+    """Publish one version of a rule pack to every gateway of the site, checked as `rules check` does.
+
+    A version is one text for ever: the same text again adds nothing, another text needs another version.
+    """
+    from edge.app import publish_command
+
+    publish_command.publish(folder, path, json_to)
+
+
 @hq.command("freeze")
 @hq_option
 @click.argument("scope", type=click.Choice(["permit", "worker", "area", "site"]))
@@ -82,12 +96,12 @@ def hq_release(folder: Path, freezes: tuple[str, ...], by: str, json_to: str | N
 
 @hq.command("revoke")
 @hq_option
-@click.argument("kind", type=click.Choice(["worker", "cert", "permit", "badge", "issuer"]))
+@click.argument("kind", type=click.Choice(["worker", "cert", "permit", "badge", "issuer", "rules"]))
 @click.argument("record_id")
 @click.option("--reason", required=True, help="Why.")
 @json_option
 def hq_revoke(folder: Path, kind: str, record_id: str, reason: str, json_to: str | None) -> None:
-    """Revoke a record for ever; a badge by its token id."""
+    """Revoke a record for ever; a badge by its token id, a version of a rule pack as PACK/VERSION."""
     from edge.app import hq_commands
 
     hq_commands.revoke(folder, (kind, record_id), reason, json_to)

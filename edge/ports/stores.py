@@ -111,6 +111,20 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class HqRules:
+    """One version of a rule pack as HQ's log has it: ``rules`` is ``PACK/VERSION``, ``record`` its text, still packed.
+
+    ``index`` and ``revoked_index`` are the operations that said so, None: none did; without an ``index`` there is no
+    ``record``.
+    """
+
+    rules: str
+    record: Mapping[str, Any] | None
+    index: int | None
+    revoked_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorityRecord:
     """A record as HQ's log has it. ``index`` and ``revoked_index`` are the operations that said so, None: none did."""
 

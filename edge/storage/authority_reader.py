@@ -11,10 +11,11 @@ import orjson
 from edge.core.facts import Certificate, Facts, Permit, Token, TokenRefusal, TokenVerdict, Worker
 from edge.core.holds import Freeze
 from edge.ports.errors import DamagedError, RefusedError
-from edge.ports.stores import READ_ROWS_MAX, AuthorityRecord, Issuer
+from edge.ports.stores import READ_ROWS_MAX, AuthorityRecord, HqRules, Issuer
 from edge.storage.databases import naming_errors, open_reader
 from edge.storage.nodes import node_reader
 from sync.formats.record_fields import end_ms
+from sync.formats.rule_text import split_id
 
 _HEAD = "SELECT size, fresh_ms FROM log"
 # INDEXED BY: left to itself SQLite walks all records of a kind to save a sort of one row.
@@ -34,6 +35,8 @@ _STANDING = (
     "SELECT freeze_id, scope_kind || ':' || scope_id, by, why FROM freeze WHERE released = 0"
     " ORDER BY freeze_id, scope_kind, scope_id"
 )
+
+_RULES = "SELECT id, data, idx, revoked_idx FROM record WHERE kind = 'rules'"
 
 _T = TypeVar("_T")
 
@@ -193,6 +196,7 @@ class AuthorityReader:
         for _ in self._open_pages():
             pass
         self.issuers()
+        self.rules()
 
     def issuers(self) -> tuple[Issuer, ...]:
         """Keys that may sign badges, the revoked ones marked."""
@@ -202,6 +206,20 @@ class AuthorityReader:
             READ_ROWS_MAX,
         )
         return self._read(_issuer, rows)
+
+    def rules(self, pack: str | None = None) -> tuple[HqRules, ...]:
+        """The versions of a rule pack, or of all, that HQ published or revoked, in the order of the log.
+
+        The newest 256 at most.
+        """
+        beginning = "" if pack is None else f"{pack}/"
+        query = f"{_RULES} AND substr(id, 1, length(?1)) = ?1 ORDER BY ifnull(idx, revoked_idx) DESC LIMIT ?2"
+        return self._read(_hq_rules, reversed(self._rows(query, beginning, READ_ROWS_MAX)))
+
+    def rules_mark(self) -> tuple[int | None, ...]:
+        """What differs if HQ published or revoked a version of any rule pack since."""
+        query = "SELECT count(idx), max(idx), count(revoked_idx), max(revoked_idx) FROM record WHERE kind = 'rules'"
+        return tuple(self._row(query))
 
     def freezes(self) -> tuple[Freeze, ...]:
         """Every freeze that no release has named."""
@@ -277,6 +295,15 @@ def _certificate(row: tuple[str, bytes, int]) -> Certificate:
         ends_ms=end_ms(record["ends"]),
         revoked=bool(revoked),
     )
+
+
+def _hq_rules(row: tuple[str, bytes | None, int | None, int | None]) -> HqRules:
+    identity, data, index, revoked_index = row
+    record = None if data is None else orjson.loads(data)
+    split_id(identity)
+    if not isinstance(record, dict | None):
+        raise TypeError("no record")
+    return HqRules(identity, record, index, revoked_index)
 
 
 def _issuer(row: tuple[str, bytes, int]) -> Issuer:

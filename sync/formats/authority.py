@@ -19,6 +19,7 @@ from sync.formats.errors import FormatError
 from sync.formats.record_fields import (
     Choice,
     Field,
+    FieldType,
     Flag,
     Hexadecimal,
     Identifier,
@@ -30,6 +31,7 @@ from sync.formats.record_fields import (
     checked_record,
     table_schema,
 )
+from sync.formats.rule_text import PackedText, RulesId
 
 VERSION = 1
 
@@ -38,7 +40,10 @@ MAX_LINE = 65_536
 
 
 class Kind(Enum):
-    """Kinds of record. A ``badge`` has no record: its id is a token's id in hexadecimal, and it is only revoked."""
+    """Kinds of record. A ``badge`` has no record: its id is a token's id in hexadecimal, and it is only revoked.
+
+    ``rules`` is one version of a rule pack, see ``sync.formats.rule_text``.
+    """
 
     WORKER = "worker"
     CERTIFICATE = "cert"
@@ -49,6 +54,7 @@ class Kind(Enum):
     ISSUER = "issuer"
     GATEWAY = "gateway"
     BADGE = "badge"
+    RULES = "rules"
 
 
 class ScopeKind(Enum):
@@ -119,6 +125,7 @@ RECORDS: Mapping[Kind, Table] = {
         "site": Field(_ID),
     },
     Kind.GATEWAY: {"origin": Field(Identifier(128)), "vkey": Field(Identifier(256))},
+    Kind.RULES: {"sha256": Field(Hexadecimal(32, 32)), "text": Field(PackedText())},
 }
 
 
@@ -194,6 +201,9 @@ _ENVELOPES: Mapping[str, Table] = {
 _GATEWAY_ID = Identifier(128)
 """A gateway's record is named by the origin of its log, which is longer than other ids."""
 
+_OWN_IDS: Mapping[str, FieldType] = {Kind.GATEWAY.value: _GATEWAY_ID, Kind.RULES.value: RulesId()}
+"""Kinds whose ids are not like others."""
+
 _BADGE_ID = Hexadecimal(8, 8)
 
 _SCOPE: Table = {"k": Field(Choice(tuple(kind.value for kind in ScopeKind))), "id": Field(_ID)}
@@ -251,7 +261,7 @@ def badge_id(text: str) -> str:
 
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of one line of an import file."""
-    puts = [_put_schema(kind, table) for kind, table in RECORDS.items()]
+    puts = [_put_schema(kind, table) for kind, table in RECORDS.items() if kind is not Kind.RULES]
     others = [_envelope_schema(name) for name in ("revoke", "freeze", "release")]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -272,6 +282,8 @@ def _parse(value: Mapping[str, Any], written: bool) -> KnownOperation:
     match name:
         case "put":
             kind = _kind(fields["k"])
+            if written and kind is Kind.RULES:
+                raise FormatError("a rule pack is published from its file: `permitgate hq publish FILE`", place="k")
             record = checked_record(_table(kind), value.get("rec"), "rec", written)
             _check_window(record)
             return Put(kind, fields["id"], fields["rev"], record)
@@ -289,7 +301,8 @@ def _parse(value: Mapping[str, Any], written: bool) -> KnownOperation:
 
 def _envelope(name: str, kind: Any) -> Table:
     table = _ENVELOPES[name]
-    return {**table, "id": Field(_GATEWAY_ID)} if "id" in table and kind == Kind.GATEWAY.value else table
+    own = _OWN_IDS.get(kind) if "id" in table and isinstance(kind, str) else None
+    return table if own is None else {**table, "id": Field(own)}
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

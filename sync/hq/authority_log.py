@@ -151,6 +151,10 @@ def _put(transaction: HqTransaction, operation: Put, index: int) -> None:
     held = transaction.record(kind, identity)
     if held is not None and held.revoked:
         raise Refusal(RefusalCode.OPERATION, f"{kind} {identity}: revoked, which is for ever; use a new id")
+    if held is not None and held.index is not None and operation.kind is Kind.RULES:
+        # What ran under a version must find it again as it was.
+        found = f"{kind} {identity}: published already with another text"
+        raise Refusal(RefusalCode.OPERATION, f"{found}; give a changed text a version of its own")
     if held is not None and operation.revision <= held.revision:
         found = f"rev {operation.revision}, HQ holds rev {held.revision} with other content"
         raise Refusal(RefusalCode.OPERATION, f"{kind} {identity}: {found}; raise rev above it")

@@ -203,6 +203,14 @@ class SqliteTransaction:
         row = self._one("SELECT revision, idx, revoked, short_id FROM record WHERE kind = ? AND id = ?", kind, identity)
         return None if row is None else Record(row[0], row[1], bool(row[2]), row[3])
 
+    def identities(self, kind: str, beginning: str) -> list[str]:
+        """See ``HqTransaction.identities``."""
+        rows = self._connection.execute(
+            "SELECT id FROM record WHERE kind = ?1 AND substr(id, 1, length(?2)) = ?2 AND idx IS NOT NULL ORDER BY id",
+            (kind, beginning),
+        )
+        return [str(row[0]) for row in rows]
+
     def set_record(self, kind: str, identity: str, record: Record) -> None:
         """See ``HqTransaction.set_record``."""
         self._connection.execute(

@@ -125,6 +125,10 @@ class HqTransaction(Protocol):
         """The current record of an id."""
         ...
 
+    def identities(self, kind: str, beginning: str) -> list[str]:
+        """The ids of a kind that begin so and were ever put, revoked or not, in order."""
+        ...
+
     def set_record(self, kind: str, identity: str, record: Record) -> None:
         """Replace the current record of an id."""
         ...

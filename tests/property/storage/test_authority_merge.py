@@ -12,6 +12,7 @@ from edge.storage.authority_merge import Merger
 from sync.formats.authority import Freeze, Put, Release, Revoke, Unknown, parse_operation
 
 IDS = st.sampled_from(("x", "y"))
+RULES = st.sampled_from(("x/1", "x/2"))
 FIDS = st.sampled_from(("f1", "f2", "f3"))
 REVISIONS = st.integers(1, 3)
 
@@ -25,7 +26,9 @@ OPERATIONS = st.one_of(
         st.integers(0, 6),
         st.integers(1, 2),
     ),
+    st.builds(lambda v, r, t: put("rules", v, r, sha256="0" * 64, text=t), RULES, REVISIONS, st.sampled_from("ab")),
     st.builds(revoke, st.sampled_from(("worker", "cert", "permit", "badge")), IDS),
+    st.builds(revoke, st.just("rules"), RULES),
     st.builds(freeze, FIDS, st.sampled_from(("permit", "worker", "area", "site")), IDS, st.sampled_from(("p", "q"))),
     st.builds(release, FIDS),
     st.binary(max_size=6),

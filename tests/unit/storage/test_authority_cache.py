@@ -26,7 +26,7 @@ from storages import (
 from edge.core.facts import Token, TokenRefusal, TokenVerdict, Worker
 from edge.core.holds import Freeze
 from edge.ports.errors import DamagedError, RefusedError, StoreError, UnusableError
-from edge.ports.stores import DiskFullError, NewerDatabaseError
+from edge.ports.stores import DiskFullError, HqRules, NewerDatabaseError
 from edge.storage import authority_reader
 from edge.storage.authority import AuthorityWriter
 from edge.storage.authority_merge import worker_tag
@@ -395,3 +395,24 @@ def test_a_cache_of_another_authority_or_newer_schema_is_refused(tmp_path: Path,
 def test_no_cache_to_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"authority\.db"):
         AuthorityReader(tmp_path / "authority.db")
+
+
+def test_rule_packs_are_kept_like_any_record_and_each_change_of_them_shows(
+    log: AuthorityLog, writer: AuthorityWriter, reader: AuthorityReader
+) -> None:
+    log.feed(writer, put("worker", "w1", 1, name="Li"))
+    marks = [reader.rules_mark()]
+    for operation in (
+        put("rules", "gb30871/3", 1, sha256="3" * 64, text="three"),
+        put("rules", "gb3087/1", 1, sha256="1" * 64, text="one"),
+        revoke("rules", "gb30871/3"),
+        revoke("rules", "gb30871/9"),
+    ):
+        log.feed(writer, operation)
+        marks.append(reader.rules_mark())
+    assert len(set(marks)) == len(marks)
+    assert reader.rules("gb30871") == (
+        HqRules("gb30871/3", {"sha256": "3" * 64, "text": "three"}, 1, 3),
+        HqRules("gb30871/9", None, None, 4),
+    )
+    assert [each.rules for each in reader.rules()] == ["gb30871/3", "gb3087/1", "gb30871/9"]
