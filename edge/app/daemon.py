@@ -12,6 +12,7 @@ from types import FrameType
 
 import structlog
 
+from edge.app import hq_rules
 from edge.app.daemon_parts import (
     SAVE_EVERY,
     Memory,
@@ -30,6 +31,7 @@ from edge.config_values import Config
 from edge.core.controller import begin
 from edge.core.entries import Entry
 from edge.core.messages import ClockStepped, Noticed, Recorded, RecordFailed, Started
+from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, MonotonicMs, UtcMs
 from edge.core.state import State
 from edge.host import journal_log, system_clock
@@ -47,6 +49,7 @@ from edge.runtime.journal import JournalEvents, JournalThread
 from edge.runtime.outputs import DoorOutputs
 from edge.runtime.readers import ReaderEvents, Readers
 from edge.runtime.requests import Requests
+from edge.runtime.rule_watch import RuleWatch
 from edge.runtime.supervisor import ProgressWatch, Supervisor, serve
 from edge.runtime.telemetry import TelemetryEvents, TelemetryThread
 from edge.runtime.timekeeper import Clocks, Timekeeper
@@ -127,9 +130,12 @@ class Daemon:
         self._saved_at = self.durable = self._stores.durable.next_entry
         self.acked = self._stores.journal.acked
         self.journal_behind = self._stores.journal.behind is not None
-        state = begin(build_site(self._config), self._stores.durable)
+        stores = self._stores
+        held = hq_rules.at_start(self._config, stores.durable, stores.authority_path, stores.blobs)
+        state = begin(build_site(self._config, held), stores.durable)
         self.loop = ControllerLoop(state, self.inbox, self.timekeeper.now, self.outputs, self._submit)
-        self.loop.keep_fault = self._stores.keep_fault
+        self.loop.keep_fault = stores.keep_fault
+        self.rules = RuleWatch(self._look_at_rules, self.inbox.post)
 
     def _build_stores(self) -> None:
         events = JournalEvents(
@@ -198,7 +204,7 @@ class Daemon:
             "poll_s": config.hq.poll_ms / 1000,
             "drift_ppm": config.clock.drift_ppm,
         }
-        events = LinkEvents(self.inbox.post, self.journal.cosigned, self._stores.read_issuers)
+        events = LinkEvents(self.inbox.post, self.journal.cosigned, self._on_authority)
         self.link = HqLink(setup, self._stores.authority_path, self._clocks.boot_id, system_clock.monotonic_ms, events)
 
     def _build_requests(self) -> None:
@@ -254,6 +260,14 @@ class Daemon:
         self.inbox.post(block)
         self.telemetry.offer(block)
 
+    def _on_authority(self, reader: AuthorityReader) -> None:
+        self._stores.read_issuers(reader)
+        self.rules.glance(reader)
+
+    def _look_at_rules(self) -> RulesChanged:
+        stores = self._stores
+        return hq_rules.look(self._config, self.loop.state.durable, stores.authority_path, stores.blobs)
+
     def _on_done(self, door: str, what: str, entry: int | None, at: MonotonicMs) -> None:
         _log.info("lock_driven", door=door, what=what, entry=entry, at_ms=at)
 
@@ -303,6 +317,7 @@ class Daemon:
         else:
             self.link.read_again()
         self._spawn("controller", self.loop.run)
+        self._spawn("rules", self.rules.run)
         self.actuators.tick(system_clock.monotonic_ms())
         self.outputs.renew()
         self._spawn("gatherer", self.gatherer.run)

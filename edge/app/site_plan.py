@@ -1,15 +1,19 @@
-"""From configuration, profiles and rule packs to the controller's ``Site``: bound once, before anything starts."""
+"""From configuration, profiles and rule packs to the controller's ``Site``: bound before anything starts."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from drivers.modbus.register_map import Profile, with_decimals
 from edge import rules
-from edge.config_values import Config, Device
+from edge.config_values import Area, Config, Device
 from edge.core.doors import DoorTiming
 from edge.core.instruments import Check, Demanded
 from edge.core.interlocks import Timing
-from edge.core.rules import Channel, without_longest_time
+from edge.core.rules import Channel, RulePack, without_longest_time
 from edge.core.site import AreaPlan, DoorPlan, Policy, Site, plan_area
+
+Held: TypeAlias = Mapping[str, tuple[RulePack, ...]]
+"""Every version that is believed of each pack that an area names, the oldest first."""
 
 _GAS = frozenset({"combustible", "oxygen", "toxic"})
 _T90S_TO_SETTLE = 3
@@ -22,17 +26,24 @@ def profiles_of(config: Config) -> dict[str, Profile]:
     return {each.id: with_decimals(profiles[each.profile], each.decimals) for each in config.devices}
 
 
-def build_site(config: Config) -> Site:
-    """The site that a checked configuration describes. Raises RulePackError if a channel cannot be judged."""
+def shipped(config: Config) -> Held:
+    """The versions that ship with this program of every pack that an area names."""
+    return {pack: rules.versions(pack) for area in config.areas for pack in area.rule_packs}
+
+
+def build_site(config: Config, held: Held | None = None) -> Site:
+    """The site that a checked configuration describes, under these versions, or those that ship with this program.
+
+    Raises RulePackError if a channel cannot be judged.
+    """
     profiles = profiles_of(config)
-    areas = {area.id: _area(config, area.id, profiles) for area in config.areas}
     policy = config.policy
     return Site(
         gateway=config.gateway.id,
         site=config.gateway.site,
         origin=config.gateway.origin,
         simulated=config.gateway.simulate,
-        areas=areas,
+        areas=area_plans(config, shipped(config) if held is None else held),
         doors={
             door.id: DoorPlan(
                 door.id,
@@ -81,14 +92,24 @@ def _windows(profiles: Mapping[str, Profile], gust_window_ms: int) -> dict[str, 
     return found
 
 
-def _area(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> AreaPlan:
-    area = next(each for each in config.areas if each.id == area_id)
+def area_plans(config: Config, held: Held) -> dict[str, AreaPlan]:
+    """Every area of the site bound to the versions ``held``. Raises RulePackError."""
+    return {area.id: plan_of_area(config, area, held) for area in config.areas}
+
+
+def plan_of_area(config: Config, area: Area, held: Held) -> AreaPlan:
+    """One area bound to the versions ``held`` of the packs that it names. Raises RulePackError."""
     policy = config.policy
     timing = Timing(policy.settle_ms, policy.stale_ms, policy.gust_window_ms)
-    packs = rules.at_hand(area.rule_packs)
+    packs = packs_of(area, held)
     if not policy.longest_time:
         packs = tuple(without_longest_time(each) for each in packs)
-    return plan_area(area_id, area.ex, packs, channels_in(config, area_id, profiles), timing)
+    return plan_area(area.id, area.ex, packs, channels_in(config, area.id, profiles_of(config)), timing)
+
+
+def packs_of(area: Area, held: Held) -> tuple[RulePack, ...]:
+    """Every version that an area is bound to, in the order of its packs."""
+    return tuple(version for pack in area.rule_packs for version in held[pack])
 
 
 def channels_in(config: Config, area_id: str, profiles: Mapping[str, Profile]) -> tuple[Channel, ...]:

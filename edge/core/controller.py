@@ -29,7 +29,9 @@ from edge.core.messages import (
     TimerDue,
 )
 from edge.core.passing import door_due, door_faulted, door_moved, fire_due
+from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, MonotonicMs
+from edge.core.rule_news import rules_changed
 from edge.core.site import Site
 from edge.core.state import Durable, State
 from edge.core.tapping import grant_due, record_failed, recorded, tapped
@@ -57,10 +59,16 @@ def step(state: State, message: Input, now: Now) -> Step:
     """One input: the next state, what to do at once, and what to record."""
     turn = Turn(state, now)
     _dispatch(turn, message)
-    if turn.state.durable.running is not state.durable.running or turn.state.permits is not state.permits:
+    if _watches_move(state, turn.state):
         rewatch(turn)
         arm_all(turn)
     return turn.done()
+
+
+def _watches_move(before: State, after: State) -> bool:
+    """Whether what runs, what HQ says of it, or the rules that bind it to devices and times have changed."""
+    same = after.durable.running is before.durable.running and after.permits is before.permits
+    return not same or after.site is not before.site
 
 
 def _dispatch(turn: Turn, message: Input) -> None:
@@ -91,6 +99,8 @@ def _dispatch(turn: Turn, message: Input) -> None:
             turn.author("clock.stepped", {"step_ms": step_ms})
         case Noticed(kind, subject, what, blobs, figures, cause):
             turn.author(kind, {**dict(figures), "subject": subject, "what": what}, cause=cause, blobs=blobs)
+        case RulesChanged():
+            rules_changed(turn, message)
         case Started():
             _started(turn, message)
         case _:

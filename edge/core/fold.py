@@ -8,10 +8,13 @@ from edge.core.clock import Anchor, ClockSource
 from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, with_check
+from edge.core.published import Published, Verdict, refused_text
 from edge.core.readings import MonotonicMs, UtcMs
 from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running
 
 _APPROVALS_MOST = 256
+
+_REFUSED_MOST = 64
 
 
 def fold(durable: Durable, entry: Entry) -> Durable:
@@ -39,6 +42,8 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             passed = Checked(body["done_ms"], body["by"], entry.seq) if body["passed"] else None
             register = with_check(durable.instruments, body["device"], Check(body["check"]), passed)
             return replace(durable, instruments=register)
+        case "rules.applied" | "rules.refused" | "rules.revoked":
+            return _rules(durable, entry, body)
     return durable if entry.permit is None else _permit(durable, entry, entry.permit, body)
 
 
@@ -140,6 +145,22 @@ def _authority(durable: Durable, body: Mapping[str, Any]) -> Durable:
         fresh_ms=body["fresh_ms"],
         freezes=durable.freezes.merge(map(_freeze, body["freezes"]), body["releases"]),
     )
+
+
+def _rules(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
+    """A text that was refused is told once; a version that was ever applied is remembered, and so is its end."""
+    name = f"{body['pack']}/{body['version']}"
+    known = durable.rules.get(name)
+    if entry.kind == "rules.applied":
+        known = Published(body["sha256"], Verdict.APPLIED, body["from"], entry.seq)
+    elif entry.kind == "rules.revoked":
+        known = None if known is None else replace(known, verdict=Verdict.REVOKED)
+    elif body["lost"]:
+        known = None if known is None else replace(known, verdict=Verdict.LOST)
+    else:
+        refused = (*durable.rules_refused, refused_text(name, body["sha256"]))
+        return replace(durable, rules_refused=refused[-_REFUSED_MOST:])
+    return durable if known is None else replace(durable, rules={**durable.rules, name: known})
 
 
 def _freeze(body: Mapping[str, Any]) -> Freeze:

@@ -9,6 +9,7 @@ from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Permit, Tap, Worker
 from edge.core.holds import Freeze
 from edge.core.instruments import Check
+from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, MonotonicMs
 from edge.core.reasons import Reason
 
@@ -195,6 +196,7 @@ Input: TypeAlias = (
     | ClockAnchored
     | ClockStepped
     | Noticed
+    | RulesChanged
 )
 
 # ---- commands -------------------------------------------------------------------------------------------------------

@@ -66,8 +66,11 @@ class Validity:
 
     def may_hold(self, clock: ClockInterval) -> bool:
         """True if it holds at some instant of the interval: in doubt it does."""
-        begun = clock.hi_ms is None or clock.hi_ms >= self.since_ms
-        return begun and not self.over(clock.lo_ms)
+        return self.may_have_begun(clock) and not self.over(clock.lo_ms)
+
+    def may_have_begun(self, clock: ClockInterval) -> bool:
+        """True if it holds, or has held, at some instant of the interval."""
+        return clock.hi_ms is None or clock.hi_ms >= self.since_ms
 
     def over(self, instant_ms: int) -> bool:
         """True if it has ended at that instant."""
@@ -156,6 +159,11 @@ class RulePack:
     def name(self) -> str:
         """``pack/version``, as decisions and trips record it."""
         return f"{self.pack}/{self.version}"
+
+
+def hollow(pack: str, version: int, since: date) -> RulePack:
+    """A version of which no more is known than that it holds from that day on: it has no permit types, and no rules."""
+    return RulePack(pack, version, "", "", since, None, Decimal(1), "D", {}, (), {}, ())
 
 
 def terms(versions: Sequence[RulePack]) -> dict[str, Validity]:

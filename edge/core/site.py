@@ -1,4 +1,5 @@
-"""The site as the controller sees it: what the configuration and the rule packs say, bound once at start."""
+"""The site as the controller sees it: what the configuration and the rule packs say, bound at start, and
+anew when HQ publishes rules."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,10 @@ class DoorPlan:
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One version of one rule pack: when it speaks, and the permit types that it knows."""
+    """One version of one rule pack: when it speaks, and the permit types that it knows.
+
+    One without any is lost: HQ demands it, and its text is not at hand. On it nobody enters.
+    """
 
     pack: str
     version: int
@@ -34,6 +38,11 @@ class Edition:
     def name(self) -> str:
         """``pack/version``, as decisions record it."""
         return f"{self.pack}/{self.version}"
+
+    @property
+    def lost(self) -> bool:
+        """Whether no more is known than that this version holds."""
+        return not self.permit_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +61,25 @@ class AreaPlan:
     def speaking(self, clock: ClockInterval, kept: tuple[str, ...] = ()) -> tuple[Edition, ...]:
         """The versions that hold now, or may; of a pack that work began under, the version that it ``kept``.
 
-        A kept version that is not at hand any more cannot speak: the pack then holds as of today.
+        A kept version that is not at hand any more cannot speak: then every version of that pack that ever held does,
+        and the strictest decides.
         """
-        held = self._held(kept) if kept else {}
+        held = self._held(kept, clock) if kept else {}
         return tuple(
             each
             for each in self.editions
             if (each.name in held[each.pack] if each.pack in held else each.validity.may_hold(clock))
         )
 
-    def _held(self, kept: tuple[str, ...]) -> dict[str, set[str]]:
-        """The versions of ``kept`` that are at hand, by pack."""
+    def _held(self, kept: tuple[str, ...], clock: ClockInterval) -> dict[str, set[str]]:
+        """What stands for the versions of ``kept``, by pack."""
+        at_hand = [each for each in self.editions if not each.lost]
         held: dict[str, set[str]] = {}
-        for each in self.editions:
-            if each.name in kept:
-                held.setdefault(each.pack, set()).add(each.name)
+        for name in kept:
+            pack = name.partition("/")[0]
+            same = {each.name for each in at_hand if each.name == name}
+            begun = {each.name for each in at_hand if each.pack == pack and each.validity.may_have_begun(clock)}
+            held.setdefault(pack, set()).update(same or begun)
         return held
 
     def demanded(self, permit_type: str, speaking: Iterable[Edition], clock: ClockInterval) -> Demands:
@@ -76,7 +89,11 @@ class AreaPlan:
 
 
 def permit_type_of(code: str, speaking: Iterable[Edition]) -> PermitType | None:
-    """What these versions say of a permit type, the strictest of each; None if none knows it."""
+    """What these versions say of a permit type, the strictest of each; None if none knows it, or one of them is lost:
+    nobody knows what that one would say."""
+    speaking = tuple(speaking)
+    if any(each.lost for each in speaking):
+        return None
     return strictest([each.permit_types[code] for each in speaking if code in each.permit_types])
 
 
@@ -124,7 +141,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything static. ``windows`` gives, by device and channel, the gust window of channels that have one.
+    """Everything static but ``areas``, which follow the rule packs of HQ. ``windows`` gives, by device and channel, the gust window of channels that have one.
 
     ``channels`` names each device's channels, in the order of its blocks. ``checks`` are those demanded of a device,
     ``calendar`` tells when hot work is managed one grade up.

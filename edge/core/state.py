@@ -11,6 +11,7 @@ from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
 from edge.core.instruments import Register
 from edge.core.interlocks import Bounds, DeviceMemory
+from edge.core.published import Published
 from edge.core.readings import MonotonicMs
 from edge.core.site import Site
 
@@ -94,7 +95,8 @@ class Durable:
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
     as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
-    that an entry was ever stamped with: it is not earlier now.
+    that an entry was ever stamped with: it is not earlier now. ``rules`` are the versions of rule packs of HQ that
+    were ever applied here, by name; ``rules_refused`` names the latest of its texts that were refused.
     """
 
     next_entry: int = 0
@@ -111,6 +113,8 @@ class Durable:
     instruments: Register = field(default_factory=dict)
     anchor: Anchor | None = None
     lowest_ms: int = 0
+    rules: Mapping[str, Published] = field(default_factory=dict, metadata=LATER)
+    rules_refused: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

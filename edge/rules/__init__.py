@@ -12,7 +12,7 @@ from edge.core.rules import RulePack, RulePackError
 from edge.rules.floors import FLOORS_FILE
 from edge.rules.pack_file import read_pack
 
-__all__ = ["admit", "at_hand", "load", "names", "versions"]
+__all__ = ["admit", "at_hand", "load", "names", "same", "versions"]
 
 
 def names() -> tuple[str, ...]:
@@ -72,6 +72,11 @@ def admit(held: tuple[RulePack, ...], data: bytes, file: str) -> tuple[RulePack,
     if place.findings is not None:
         place.findings.raise_if_any()
     return tuple(sorted((*held, pack), key=lambda each: (each.pack, each.since)))
+
+
+def same(held: Iterable[RulePack], data: bytes, file: str) -> bool:
+    """Whether ``data`` says what one of the versions at hand says. Raises ConfigurationError as ``admit`` does."""
+    return read_pack(data, file)[0] in held
 
 
 def _files() -> list[str]:

@@ -16,6 +16,7 @@ from edge.core.messages import (
     RecordFailed,
     Tapped,
 )
+from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead
 
 CAPACITY = 4_096
@@ -75,7 +76,7 @@ class Inbox:
 
     def _room(self, message: Input) -> float:
         match message:
-            case AuthorityApplied():
+            case AuthorityApplied() | RulesChanged():
                 return inf
             case DoorMoved() | DoorFaulted() | RecordFailed():
                 return self._capacity + RESERVE

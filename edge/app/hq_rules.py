@@ -1,0 +1,209 @@
+"""HQ's rule packs at this gateway: what the journal remembers and the cache holds, judged one by one.
+
+A version that was ever applied is kept as a file named by its SHA-256 in its entry, so that it speaks on when the cache
+is damaged or behind. One that was applied and cannot be used any more leaves a gap in its time, in which nobody enters.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from edge import rules
+from edge.app.site_plan import Held, area_plans, plan_of_area, shipped
+from edge.config_values import Config
+from edge.core.entries import BlobReference
+from edge.core.published import Published, RulesChanged, RulesWord, Verdict
+from edge.core.rules import RulePack, RulePackError, hollow, validity
+from edge.core.site import AreaPlan
+from edge.core.state import Durable
+from edge.ports.errors import ConfigurationError, PermitgateError
+from edge.ports.stores import HqRules
+from edge.storage.authority_reader import AuthorityReader
+from edge.storage.blobs import BlobStore
+from sync.formats.errors import FormatError
+from sync.formats.rule_text import split_id, text_of
+
+_MEDIA_TYPE: Final = "application/toml"
+_log = structlog.get_logger("rules")
+
+_CONDITIONS_MOST = 4_096
+"""Of one version in one area [D]; each is judged at each tap. GB 30871 at 20 detectors makes some hundreds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Every version that is believed, by pack, the oldest first; and what became of each that HQ published."""
+
+    held: Held
+    words: tuple[RulesWord, ...]
+
+
+def records_in(path: Path, packs: Iterable[str]) -> dict[str, HqRules]:
+    """What the cache says of the versions of these packs, by name, in the order of HQ's log; nothing while it cannot be
+    read: what was applied before speaks on."""
+    try:
+        with closing(AuthorityReader(path)) as reader:
+            return {each.rules: each for pack in packs for each in reader.rules(pack)}
+    except PermitgateError as error:
+        _log.warning("rules_not_read", why=str(error))
+        return {}
+
+
+def at_start(config: Config, durable: Durable, authority_path: Path, blobs: BlobStore) -> Held:
+    """What is believed before anything runs: what was applied, and is not revoked. What is new comes as an input."""
+    records = records_in(authority_path, shipped(config))
+    applied = {name: each for name, each in records.items() if name in durable.rules}
+    return judge(config, durable, applied, blobs).held
+
+
+def look(config: Config, durable: Durable, authority_path: Path, blobs: BlobStore) -> RulesChanged:
+    """What is believed now, as an input of the controller; texts that are new are kept. Raises StoreError."""
+    records = records_in(authority_path, shipped(config))
+    judged = judge(config, durable, records, blobs, keep=True)
+    return RulesChanged(area_plans(config, judged.held), judged.words)
+
+
+def judge(
+    config: Config, durable: Durable, records: Mapping[str, HqRules], blobs: BlobStore | None, *, keep: bool = False
+) -> Judged:
+    """Admit what was applied before, in the order of its entries, then what is new, in the order of HQ's log.
+
+    ``blobs`` holds the texts that were applied; with ``keep`` those that are now go there too. Raises StoreError.
+    """
+    judging = _Judging(config, blobs, keep)
+    for name, known in sorted(_mattering(durable, records).items(), key=lambda each: each[1].entry):
+        judging.again(name, known, records.get(name))
+    for record in records.values():
+        if record.revoked_index is None and record.record is not None:
+            judging.news(record, durable.rules.get(record.rules))
+    return Judged(judging.held, tuple(judging.words))
+
+
+def _mattering(durable: Durable, records: Mapping[str, HqRules]) -> dict[str, Published]:
+    """What was applied, less what a later version has replaced for good and no running work keeps: starts stay short
+    however many versions there ever were."""
+    standing = {name: each for name, each in durable.rules.items() if each.verdict is not Verdict.REVOKED}
+    kept = {name for running in durable.running.values() for name in running.packs}
+    kept |= {name for name, record in records.items() if record.revoked_index is not None}
+    newest: dict[str, str] = {}
+    for name, each in standing.items():
+        pack, _ = split_id(name)
+        begun = validity(date.fromisoformat(each.since), None).since_ms <= durable.lowest_ms
+        if begun and each.verdict is Verdict.APPLIED:
+            newest[pack] = max(newest.get(pack, ""), each.since)
+    return {
+        name: each for name, each in standing.items() if name in kept or each.since >= newest.get(split_id(name)[0], "")
+    }
+
+
+def _too_much(new: RulePack, plan: AreaPlan) -> str:
+    """What is wrong with a version that would have more to judge there than any standard asks; empty: nothing."""
+    own = f"{new.name}/"
+    count = sum(each.rule.startswith(own) for demands in plan.demands.values() for each in demands.interlocks)
+    return f"{count} conditions, allowed at most {_CONDITIONS_MOST}" if count > _CONDITIONS_MOST else ""
+
+
+class _Judging:
+    """One round: what is held so far, and the words about it."""
+
+    def __init__(self, config: Config, blobs: BlobStore | None, keep: bool) -> None:
+        self._config = config
+        self._blobs = blobs
+        self._keep = keep
+        self.held: dict[str, tuple[RulePack, ...]] = dict(shipped(config))
+        self.words: list[RulesWord] = []
+
+    def again(self, name: str, known: Published, record: HqRules | None) -> None:
+        """A version that was applied before: it speaks on, unless HQ revoked it or its text is of no use any more."""
+        pack, version = split_id(name)
+        if pack not in self.held:
+            return
+        operation = None if record is None else record.index
+        said = RulesWord(pack, version, known.sha256, Verdict.APPLIED, operation, known.since)
+        if record is not None and record.revoked_index is not None:
+            self._say(said, Verdict.REVOKED)
+            return
+        try:
+            text = self._kept(known.sha256)
+            self._admit(said, self._cached(known.sha256, record) if text is None else text, text is not None)
+        except (ConfigurationError, FormatError) as error:
+            self._say(said, Verdict.LOST, error)
+            if all(each.name != name for each in self.held[pack]):
+                gap = hollow(pack, version, date.fromisoformat(known.since))
+                self.held[pack] = tuple(sorted((*self.held[pack], gap), key=lambda each: each.since))
+
+    def news(self, record: HqRules, known: Published | None) -> None:
+        """A version that was not applied before, or another text under the name of one that was."""
+        pack, version = split_id(record.rules)
+        assert record.record is not None
+        if pack not in self.held or (known is not None and known.sha256 == record.record.get("sha256")):
+            return
+        said = RulesWord(pack, version, str(record.record.get("sha256"))[:64], Verdict.APPLIED, record.index)
+        if known is not None:
+            what = f"version {version} is known here with another text, of SHA-256 {known.sha256}"
+            problem = f"{record.rules}:1: pack.version: {what}; give each text its own version"
+            self._say(said, Verdict.REFUSED, ConfigurationError([problem]))
+            return
+        try:
+            self._admit(said, text_of(record.record), kept=False)
+        except (ConfigurationError, FormatError) as error:
+            self._say(said, Verdict.REFUSED, error)
+
+    def _kept(self, sha256: str) -> bytes | None:
+        """The file that its entry names; None: it is not there, or not what it was."""
+        try:
+            return None if self._blobs is None else self._blobs.read(sha256)
+        except PermitgateError as error:
+            _log.warning("rules_text_not_kept", why=str(error))
+            return None
+
+    def _cached(self, sha256: str, record: HqRules | None) -> bytes:
+        """The text in HQ's word. Raises FormatError if it is not the one that was applied."""
+        if record is None or record.record is None or record.record.get("sha256") != sha256:
+            raise FormatError("is not at hand; it comes back with HQ's word", place="text")
+        return text_of(record.record)
+
+    def _admit(self, said: RulesWord, text: bytes, kept: bool) -> None:
+        """Hold it from now on; ``kept``: its file is there. Raises ConfigurationError, and all is as before."""
+        held = self.held[said.pack]
+        if any(each.name == said.name for each in held) and rules.same(held, text, said.name):
+            return
+        found = rules.admit(held, text, said.name)
+        (new,) = (each for each in found if each not in held)
+        if new.name != said.name:
+            what = f"the text says {new.name}; publish it under its own name"
+            raise ConfigurationError([f"{said.name}:1: pack.id: {what}"])
+        self._bind(new, found)
+        if self._blobs is not None and self._keep and not kept:
+            self._blobs.put([text], _MEDIA_TYPE)
+        self.held[said.pack] = found
+        until = None if new.until is None else str(new.until)
+        file = BlobReference(said.sha256, _MEDIA_TYPE, len(text))
+        self.words.append(replace(said, since=str(new.since), until=until, text=file))
+
+    def _bind(self, new: RulePack, versions: tuple[RulePack, ...]) -> None:
+        """That every area which names the pack can be judged by it. Raises ConfigurationError with each that cannot."""
+        held = {**self.held, new.pack: versions}
+        found = []
+        for area in (each for each in self._config.areas if new.pack in each.rule_packs):
+            try:
+                problem = _too_much(new, plan_of_area(self._config, area, held))
+            except RulePackError as error:
+                problem = str(error)
+            if problem:
+                found.append(f"{new.name}:1: pack: cannot be judged in area {area.id}: {problem}")
+        if found:
+            raise ConfigurationError(found)
+
+    def _say(self, said: RulesWord, verdict: Verdict, error: Exception | None = None) -> None:
+        findings: tuple[str, ...] = ()
+        if isinstance(error, ConfigurationError):
+            findings = tuple(error.problems)
+        elif error is not None:
+            findings = (f"{said.name}:1: {error}",)
+        self.words.append(replace(said, verdict=verdict, findings=findings))
