@@ -107,6 +107,19 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return option(function)
 
 
+def gateway_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config FILE`` of a command that needs no gateway: with one, what HQ published to it counts as well."""
+    option = click.option(
+        "--config",
+        "config_path",
+        type=NamedPath(dir_okay=False, path_type=Path),
+        envvar="PERMITGATE_CONFIG",
+        show_envvar=True,
+        help=f"A gateway whose HQ's packs count too.  [default: {CONFIG_DEFAULT}, if it is there]",
+    )
+    return option(function)
+
+
 def hq_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--dir DIR``: HQ's folder."""
     option = click.option(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.app.replay import NotReplayableError, ask_again, entries_of, read_entry
+from edge.app.rules_at_hand import of_gateway
 from edge.app.site_plan import build_site
 from edge.config_values import Config
 from edge.core.clock import ClockInterval, ClockSource
@@ -109,7 +110,7 @@ def _recorded_limits(
 
 
 def _configured_limits(config: Config, areas: Iterable[str], permit_type: str, at_ms: int) -> tuple[Interlock, ...]:
-    site = build_site(config)
+    site = build_site(config, of_gateway(config).held)
     clock = ClockInterval(UtcMs(at_ms), UtcMs(at_ms), ClockSource.NONE)
     plans = (site.areas[area] for area in areas if area in site.areas)
     demands = (plan.demanded(permit_type, plan.speaking(clock), clock) for plan in plans)

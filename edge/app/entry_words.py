@@ -250,7 +250,11 @@ def entry_lines(leaf: Mapping[str, Any], language: Language) -> list[str]:
 def summary(leaf: Mapping[str, Any]) -> str:
     """An entry on one line, in both languages, for a list."""
     body = leaf["body"]
-    named = [str(body[name]) for name in ("decision", "reason", "door", "worker", "subject", "what") if body.get(name)]
+    named = [
+        str(body[name])
+        for name in ("decision", "reason", "door", "worker", "subject", "what", "pack")
+        if body.get(name)
+    ]
     words = " / ".join(kind_words(leaf["typ"], language) for language in LANGUAGES)
     permit = f" [{leaf['pid']}]" if "pid" in leaf else ""
     return f"{leaf['seq']:>8}  {instant(leaf['t']['w'])}  {leaf['typ']}{permit}  {words}  {' '.join(named)}".rstrip()
@@ -280,6 +284,8 @@ def _value(name: str, value: Any, language: Language) -> str:
         return seconds(value)
     if name.endswith("_ms") and isinstance(value, int):
         return instant(value)
+    if name == "findings" and isinstance(value, list):
+        return "; ".join(map(str, value))
     if isinstance(value, list):
         return ", ".join(_value("", each, language) for each in value)
     if isinstance(value, Mapping):

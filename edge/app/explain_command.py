@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from edge import rules
 from edge.app.answers import answer
 from edge.app.explain_words import area_lines, head_lines, note, time_line
 from edge.app.explanation import ExplainedArea, ExplainedCondition, Ground, explain_area
 from edge.app.local_commands import ask
+from edge.app.rules_at_hand import AtHand, of_gateway
 from edge.app.rules_words import rule_json, type_json, unjudged_json
-from edge.app.site_plan import build_site, channels_in, profiles_of
+from edge.app.site_plan import build_site, channels_in, packs_of, profiles_of
 from edge.app.wording import Language, printable, reason_words
 from edge.config import load
 from edge.config_values import Config
@@ -37,14 +37,16 @@ def explain(config_path: Path, permit_id: str, json_to: str | None) -> None:
         words = f"{permit_id}: {unknown}: {reason_words(unknown, language)}"
         nobody = {"ok": False, "permit": permit_id, "reason": unknown}
         answer(nobody, json_to, lambda: click.echo(printable(words)), ok=False)
-    told = _told(config, permit_id)
-    areas = _areas(config, permit, _ground(told))
+    told, held = _told(config, permit_id), of_gateway(config)
+    areas = _areas(config, permit, held, _ground(told))
     elsewhere = [area for area in permit.areas if area not in {each.area for each in areas}]
     ok = bool(areas) and all(each.permit_type is not None for each in areas)
-    result = _json(permit, told, areas, elsewhere, ok)
+    result = {**_json(permit, told, areas, elsewhere, ok), "hq_packs": dict(held.operations())}
 
     def say() -> None:
-        for line in _lines(config, permit, told, areas, language):
+        for line in head_lines(permit, permit.permit_type, language):
+            click.echo(printable(line))
+        for line in _lines(config, held, told, areas, language):
             click.echo(printable(line))
         for area in elsewhere:
             click.echo(printable(note("elsewhere", language, area=area)))
@@ -77,23 +79,23 @@ def _ground(told: dict[str, Any]) -> Ground:
     return Ground(ClockInterval(UtcMs(clock["lo_ms"]), hi_ms, source), tuple(told["kept"]), readings)
 
 
-def _areas(config: Config, permit: Permit, ground: Ground) -> list[ExplainedArea]:
-    site, profiles = build_site(config), profiles_of(config)
+def _areas(config: Config, permit: Permit, held: AtHand, ground: Ground) -> list[ExplainedArea]:
+    site, profiles = build_site(config, held.held), profiles_of(config)
     areas = [area for area in config.areas if area.id in permit.areas]
-    packs = {area.id: rules.at_hand(area.rule_packs) for area in areas}
+    packs = {area.id: packs_of(area, held.held) for area in areas}
     channels = {area.id: channels_in(config, area.id, profiles) for area in areas}
     return [explain_area(site.areas[name], packs[name], channels[name], permit, ground) for name in packs]
 
 
 def _lines(
-    config: Config, permit: Permit, told: dict[str, Any], areas: list[ExplainedArea], language: Language
+    config: Config, held: AtHand, told: dict[str, Any], areas: list[ExplainedArea], language: Language
 ) -> list[str]:
     models = {device.id: device.profile for device in config.devices}
-    lines = [*head_lines(permit, permit.permit_type, language), f"  {time_line(told['clock'], language)}"]
+    lines = [f"  {time_line(told['clock'], language)}"]
     if not told["answers"]:
         lines.append(f"  {note('guessed', language)} ({told['why']})")
     for each in areas:
-        lines += area_lines(each, models, (told["answers"], told["running"]), language)
+        lines += area_lines(each, models, (told["answers"], told["running"]), language, held.operations())
     return lines
 
 

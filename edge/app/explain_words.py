@@ -13,11 +13,14 @@ from edge.core.rules import PermitType, Rule, RulePack
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 
+NO_PACKS: Mapping[str, int | None] = {}
+
 _TEXT: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "head": "permit {permit}, type {type}",
         "window": "  window {start} until {end}",
         "area": "area {area}: rule packs {packs}",
+        "of_hq": " (published by HQ, operation {operation} of its log)",
         "kept": " (work runs, and keeps those it began under)",
         "nobody": "  no pack that holds here now knows this type: nobody enters on this permit",
         "type": "  {name}: {clause} [{mark}]",
@@ -55,6 +58,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "head": "作业票 {permit}，类型 {type}",
         "window": "  时段 {start} 至 {end}",
         "area": "区域 {area}：规则包 {packs}",
+        "of_hq": "（总部发布，其数据第 {operation} 条）",
         "kept": "（作业中，沿用开始时的版本）",
         "nobody": "  本区域现行规则包不含该类型：凭此票不得进入",
         "type": "  {name}：{clause} [{mark}]",
@@ -111,12 +115,17 @@ def note(name: str, language: Language, **fields: str) -> str:
 
 
 def area_lines(
-    each: ExplainedArea, models: Mapping[str, str], running: tuple[bool, bool], language: Language
+    each: ExplainedArea,
+    models: Mapping[str, str],
+    running: tuple[bool, bool],
+    language: Language,
+    hq_packs: Mapping[str, int | None] = NO_PACKS,
 ) -> list[str]:
-    """One area; ``models`` gives the instrument of each device, ``running``: the daemon answers, the work runs."""
+    """One area; ``models`` gives the instrument of each device, ``running``: the daemon answers, the work runs;
+    ``hq_packs``: the versions that HQ published, each with the operation of its log."""
     text = _TEXT[language]
     answers, begun = running
-    packs = ", ".join(pack.name for pack in each.packs) or NOTHING
+    packs = ", ".join(_pack_name(pack.name, hq_packs, text) for pack in each.packs) or NOTHING
     lines = [text["area"].format(area=each.area, packs=packs) + (text["kept"] if begun else "")]
     lines += [text["nobody"]] if each.permit_type is None else _type_lines(each, each.permit_type, language)
     for condition in each.conditions:
@@ -126,8 +135,15 @@ def area_lines(
     for _, demand in each.unjudged:
         fields = {"clause": demand.clause, "mark": demand.mark}
         lines.append(text["unjudged"].format(words=_words(demand, language), **fields))
-    begins = ((edition.name, instant(edition.validity.since_ms)) for edition in each.later)
+    begins = ((_pack_name(edition.name, hq_packs, text), instant(edition.validity.since_ms)) for edition in each.later)
     return [*lines, *(text["later"].format(pack=name, since=since) for name, since in begins)]
+
+
+def _pack_name(name: str, hq_packs: Mapping[str, int | None], text: Mapping[str, str]) -> str:
+    if name not in hq_packs:
+        return name
+    operation = hq_packs[name]
+    return name + text["of_hq"].format(operation=NOTHING if operation is None else operation)
 
 
 def _type_lines(each: ExplainedArea, known: PermitType, language: Language) -> list[str]:

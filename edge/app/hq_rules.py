@@ -37,13 +37,15 @@ _CONDITIONS_MOST = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Every version that is believed, by pack, the oldest first; and what became of each that HQ published."""
+    """Every version that is believed, by pack, the oldest first; what became of each that HQ published; and what could
+    not be read on the way."""
 
     held: Held
     words: tuple[RulesWord, ...]
+    troubles: tuple[str, ...] = ()
 
 
-def records_in(path: Path, packs: Iterable[str]) -> dict[str, HqRules]:
+def _records(path: Path, packs: Iterable[str]) -> dict[str, HqRules]:
     """What the cache says of the versions of these packs, by name, in the order of HQ's log; nothing while it cannot be
     read: what was applied before speaks on."""
     try:
@@ -56,32 +58,47 @@ def records_in(path: Path, packs: Iterable[str]) -> dict[str, HqRules]:
 
 def at_start(config: Config, durable: Durable, authority_path: Path, blobs: BlobStore) -> Held:
     """What is believed before anything runs: what was applied, and is not revoked. What is new comes as an input."""
-    records = records_in(authority_path, shipped(config))
+    records = _records(authority_path, shipped(config))
     applied = {name: each for name, each in records.items() if name in durable.rules}
-    return judge(config, durable, applied, blobs).held
+    return _said(judge(config, durable, applied, blobs)).held
 
 
 def look(config: Config, durable: Durable, authority_path: Path, blobs: BlobStore) -> RulesChanged:
     """What is believed now, as an input of the controller; texts that are new are kept. Raises StoreError."""
-    records = records_in(authority_path, shipped(config))
-    judged = judge(config, durable, records, blobs, keep=True)
+    records = _records(authority_path, shipped(config))
+    judged = _said(judge(config, durable, records, blobs, keep=True))
     return RulesChanged(area_plans(config, judged.held), judged.words)
 
 
+def _said(judged: Judged) -> Judged:
+    for trouble in judged.troubles:
+        _log.warning("rules_text_not_kept", why=trouble)
+    return judged
+
+
 def judge(
-    config: Config, durable: Durable, records: Mapping[str, HqRules], blobs: BlobStore | None, *, keep: bool = False
+    config: Config,
+    durable: Durable,
+    records: Mapping[str, HqRules],
+    blobs: BlobStore | None,
+    *,
+    keep: bool = False,
+    others: Iterable[str] = (),
 ) -> Judged:
     """Admit what was applied before, in the order of its entries, then what is new, in the order of HQ's log.
 
-    ``blobs`` holds the texts that were applied; with ``keep`` those that are now go there too. Raises StoreError.
+    ``blobs`` holds the texts that were applied; with ``keep`` those that are now go there too. ``others`` are
+    packs that no area names: they are judged as well, and speak nowhere. Raises StoreError.
     """
     judging = _Judging(config, blobs, keep)
+    for pack in others:
+        judging.held.setdefault(pack, rules.versions(pack) if pack in rules.names() else ())
     for name, known in sorted(_mattering(durable, records).items(), key=lambda each: each[1].entry):
         judging.again(name, known, records.get(name))
     for record in records.values():
         if record.revoked_index is None and record.record is not None:
             judging.news(record, durable.rules.get(record.rules))
-    return Judged(judging.held, tuple(judging.words))
+    return Judged(judging.held, tuple(judging.words), tuple(judging.troubles))
 
 
 def _mattering(durable: Durable, records: Mapping[str, HqRules]) -> dict[str, Published]:
@@ -117,6 +134,7 @@ class _Judging:
         self._keep = keep
         self.held: dict[str, tuple[RulePack, ...]] = dict(shipped(config))
         self.words: list[RulesWord] = []
+        self.troubles: list[str] = []
 
     def again(self, name: str, known: Published, record: HqRules | None) -> None:
         """A version that was applied before: it speaks on, unless HQ revoked it or its text is of no use any more."""
@@ -159,7 +177,7 @@ class _Judging:
         try:
             return None if self._blobs is None else self._blobs.read(sha256)
         except PermitgateError as error:
-            _log.warning("rules_text_not_kept", why=str(error))
+            self.troubles.append(str(error))
             return None
 
     def _cached(self, sha256: str, record: HqRules | None) -> bytes:

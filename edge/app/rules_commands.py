@@ -9,6 +9,7 @@ import click
 
 from edge import rules
 from edge.app.answers import USAGE, answer, write_json
+from edge.app.rules_at_hand import AtHand, at_hand, word_json
 from edge.app.rules_words import (
     counts,
     counts_text,
@@ -16,8 +17,10 @@ from edge.app.rules_words import (
     gas_line,
     pack_json,
     rule_lines,
+    source_text,
     type_lines,
     unjudged_lines,
+    word_lines,
 )
 from edge.app.wording import printable
 from edge.config_table import SIZE_BYTES_MAX
@@ -29,26 +32,37 @@ _CHINA_MS = 8 * 3_600_000
 _EFFECT_WORDS = {"stricter": "更严 / stricter", "laxer": "更宽 / laxer"}
 
 
-def list_packs(json_to: str | None) -> None:
-    """Every version at hand, when it holds, and how its rules were read."""
-    packs = rules.at_hand(rules.names())
-    found = [_summary(pack, packs) for pack in packs]
+def list_packs(config_path: Path | None, json_to: str | None) -> None:
+    """Every version at hand, who it is of, when it holds, and how its rules were read; and what is not believed."""
+    held = at_hand(config_path)
+    packs = held.packs()
+    found = [_summary(pack, packs, held) for pack in packs]
+    refused = held.not_believed()
     total = counts(rule.mark for pack in packs for rule in pack.rules)
 
     def say() -> None:
         for each in found:
             click.echo(f"{each['name']}: {each['zh']} / {each['en']}")
             click.echo(f"  {each['from']} – {each['until'] or ''}".rstrip())
+            click.echo(f"  {source_text(each['name'], held.operations())}{_nowhere(each)}")
             click.echo(f"  规则 / rules {each['rules']}: {counts_text(each['marks'])}")
             click.echo(f"  作业类型 / permit types {each['permit_types']}")
             click.echo(f"  本机不判定、由人保证 / not judged here, kept by people {each['not_judged']}")
         click.echo(f"合计规则 / rules in all {sum(total.values())}: {counts_text(total)}")
+        for line in (line for word in refused for line in word_lines(word, held.is_named(word))):
+            click.echo(printable(line))
 
-    answer({"ok": True, "packs": found, "rules": sum(total.values()), "marks": total}, json_to, say)
+    result = {"ok": True, "packs": found, "rules": sum(total.values()), "marks": total}
+    answer({**result, "not_believed": [word_json(each, held.is_named(each)) for each in refused]}, json_to, say)
 
 
-def _summary(pack: RulePack, packs: tuple[RulePack, ...]) -> dict[str, Any]:
+def _nowhere(summary: Mapping[str, Any]) -> str:
+    return "；本网关无区域使用 / no area of this gateway names it" if summary["named"] is False else ""
+
+
+def _summary(pack: RulePack, packs: tuple[RulePack, ...], at: AtHand) -> dict[str, Any]:
     held = terms(packs)[pack.name]
+    operations = at.operations()
     return {
         "name": pack.name,
         "pack": pack.pack,
@@ -61,6 +75,9 @@ def _summary(pack: RulePack, packs: tuple[RulePack, ...]) -> dict[str, Any]:
         "marks": counts(rule.mark for rule in pack.rules),
         "permit_types": len(pack.permit_types),
         "not_judged": len(pack.unjudged),
+        "source": "hq" if pack.name in operations else "package",
+        "operation": operations.get(pack.name),
+        "named": None if at.named is None else pack.pack in at.named,
     }
 
 
@@ -68,15 +85,18 @@ def _day(midnight_ms: int) -> str:
     return f"{datetime.fromtimestamp((midnight_ms + _CHINA_MS) // 1000, UTC):%Y-%m-%d}"
 
 
-def show(name: str, version: int | None, json_to: str | None) -> None:
+def show(config_path: Path | None, named: tuple[str, int | None], json_to: str | None) -> None:
     """One version whole."""
-    pack = _at_hand(name, version)
+    held = at_hand(config_path)
+    pack = _version(held, *named)
 
     def say() -> None:
-        for line in pack_lines(pack):
+        head, *rest = pack_lines(pack)
+        for line in (head, f"  {source_text(pack.name, held.operations())}", *rest):
             click.echo(printable(line))
 
-    answer({"ok": True, **pack_json(pack)}, json_to, say)
+    source = {"source": "hq" if pack.name in held.operations() else "package"}
+    answer({"ok": True, **pack_json(pack), **source}, json_to, say)
 
 
 def pack_lines(pack: RulePack) -> list[str]:
@@ -96,10 +116,11 @@ def pack_lines(pack: RulePack) -> list[str]:
     return [*lines, *map(gas_line, pack.gases.values())]
 
 
-def _at_hand(name: str, version: int | None) -> RulePack:
-    if name not in rules.names():
-        raise click.UsageError(f"there is no pack {name!r} at hand; one of: {', '.join(rules.names())}")
-    versions = rules.versions(name)
+def _version(at: AtHand, name: str, version: int | None) -> RulePack:
+    versions = [each for each in at.packs() if each.pack == name]
+    if not versions:
+        known = ", ".join(sorted({each.pack for each in at.packs()}))
+        raise click.UsageError(f"there is no pack {name!r} at hand; one of: {known}")
     found = [each for each in versions if version in (None, each.version)]
     if not found:
         held = ", ".join(str(each.version) for each in versions)
@@ -107,9 +128,10 @@ def _at_hand(name: str, version: int | None) -> RulePack:
     return found[-1]
 
 
-def diff(name: str, old: str, new: str, json_to: str | None) -> None:
+def diff(config_path: Path | None, name: str, between: tuple[str, str], json_to: str | None) -> None:
     """What differs between two versions, each a number at hand or a file."""
-    first, second = _named(name, old), _named(name, new)
+    held = at_hand(config_path)
+    first, second = (_named(held, name, each) for each in between)
     changes = differences(pack_json(first), pack_json(second))
     effects = limit_effects(first, second)
     for each in changes:
@@ -124,9 +146,9 @@ def diff(name: str, old: str, new: str, json_to: str | None) -> None:
     answer({"ok": True, "old": first.name, "new": second.name, "changes": changes}, json_to, say)
 
 
-def _named(name: str, which: str) -> RulePack:
+def _named(held: AtHand, name: str, which: str) -> RulePack:
     if which.isascii() and which.isdigit():
-        return _at_hand(name, int(which))
+        return _version(held, name, int(which))
     pack, _ = read_pack(_bytes_of(Path(which)), which)
     if pack.pack != name:
         raise click.UsageError(f"{which} is of pack {pack.pack!r}, not {name!r}")
@@ -171,10 +193,10 @@ def _flat(pack: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return found
 
 
-def check(path: Path, json_to: str | None) -> None:
+def check(config_path: Path | None, path: Path, json_to: str | None) -> None:
     """Exit 0: the file could stand beside the versions at hand; 2: every finding as ``file:line: key: what``."""
     try:
-        pack = _checked(path)
+        pack = _checked(at_hand(config_path), path)
     except ConfigurationError as error:
         write_json({"ok": False, "problems": error.problems}, json_to)
         for problem in error.problems if json_to != "-" else ():
@@ -190,11 +212,11 @@ def check(path: Path, json_to: str | None) -> None:
     answer(result, json_to, say)
 
 
-def _checked(path: Path) -> RulePack:
+def _checked(at: AtHand, path: Path) -> RulePack:
     """The pack of a file, judged alone and beside the versions at hand, unless it is one of them."""
     data = _bytes_of(path)
     pack, _ = read_pack(data, str(path))
-    held = rules.versions(pack.pack) if pack.pack in rules.names() else ()
+    held = at.held.get(pack.pack, ())
     if pack not in held:
         rules.admit(held, data, str(path))
     return pack

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge.core.gases import Gas
 from edge.core.interlocks import measured_by
+from edge.core.published import RulesWord, Verdict
 from edge.core.rules import PermitType, Rule, RulePack, Unjudged
 
 _HOUR_MS = 3_600_000
@@ -83,6 +84,34 @@ def unjudged_lines(each: Unjudged) -> list[str]:
         f"  {each.demand}: {each.words_zh} / {each.words_en}",
         f"    {each.clause} [{each.mark}]; {types}{alarm}",
     ]
+
+
+def source_text(name: str, operations: Mapping[str, int | None]) -> str:
+    """Who a version is of: this program, or HQ, with the entry of its log."""
+    if name not in operations:
+        return "随程序提供 / ships with the program"
+    operation = operations[name]
+    if operation is None:
+        return "总部发布 / published by HQ"
+    return f"总部发布，其数据第 {operation} 条 / published by HQ, operation {operation} of its log"
+
+
+_VERDICTS: Mapping[Verdict, tuple[str, str]] = {
+    Verdict.APPLIED: ("已采用", "taken"),
+    Verdict.REFUSED: ("不可用，未采用", "REFUSED, does not speak"),
+    Verdict.LOST: ("曾采用而现不可用，不得凭此进入", "was taken and cannot be used now: NOBODY ENTERS on it"),
+    Verdict.REVOKED: ("已撤销", "REVOKED"),
+}
+
+
+_KEPT = ("已收存，本网关无区域使用", "kept; no area of this gateway names it")
+
+
+def word_lines(word: RulesWord, named: bool) -> list[str]:
+    """What became of a version that HQ published, with every finding; ``named``: an area names its pack."""
+    zh, en = _VERDICTS[word.verdict] if named or word.verdict is not Verdict.APPLIED else _KEPT
+    where = "" if word.operation is None else f" [{word.operation}]"
+    return [f"{word.name}{where}: {zh} / {en}", *(f"  {each}" for each in word.findings)]
 
 
 def gas_line(gas: Gas) -> str:

@@ -43,7 +43,7 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             register = with_check(durable.instruments, body["device"], Check(body["check"]), passed)
             return replace(durable, instruments=register)
         case "rules.applied" | "rules.refused" | "rules.revoked":
-            return _rules(durable, entry, body)
+            return fold_rules(durable, entry, body)
     return durable if entry.permit is None else _permit(durable, entry, entry.permit, body)
 
 
@@ -147,8 +147,8 @@ def _authority(durable: Durable, body: Mapping[str, Any]) -> Durable:
     )
 
 
-def _rules(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
-    """A text that was refused is told once; a version that was ever applied is remembered, and so is its end."""
+def fold_rules(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
+    """HQ's rule packs: a refused text is told once; a version that was ever applied is remembered, and its end."""
     name = f"{body['pack']}/{body['version']}"
     known = durable.rules.get(name)
     if entry.kind == "rules.applied":

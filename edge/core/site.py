@@ -141,7 +141,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything static but ``areas``, which follow the rule packs of HQ. ``windows`` gives, by device and channel, the gust window of channels that have one.
+    """Everything static but ``areas``, which follow HQ's rule packs. ``windows`` gives, by device and channel, the gust
+    window of channels that have one.
 
     ``channels`` names each device's channels, in the order of its blocks. ``checks`` are those demanded of a device,
     ``calendar`` tells when hot work is managed one grade up.
