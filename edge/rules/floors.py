@@ -1,6 +1,6 @@
 """Floors: limits that no rule pack may loosen, whoever wrote it. They are data too, in ``floors.toml``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 
 from edge.config_table import Table, read_table
+from edge.core.gases import Gas
 from edge.core.rules import Rule, RulePack
 from edge.rules import fields
 
@@ -48,15 +49,59 @@ class Floor:
         return rule.limit < self.limit if self.bound == "highest" else rule.limit > self.limit
 
 
-@cache
+@dataclass(frozen=True, slots=True)
+class ExplosiveLimit:
+    """The lower explosive limits of a gas, %vol, that every pack which knows the gas must span."""
+
+    gas: str
+    lel_vol: tuple[Decimal, ...]
+    clause: str
+    mark: str
+
+    def keeps(self, gas: Gas) -> bool:
+        """Whether a gas's limits let no more pass: the highest is no lower, and the lowest no higher."""
+        given, asked = gas.lel_vol, self.lel_vol
+        return not given or (max(given) >= max(asked) and min(given) <= min(asked))
+
+
 def floors() -> tuple[Floor, ...]:
     """All floors. Raises ConfigurationError if their file cannot be used."""
+    return _read()[0]
+
+
+def explosive_limits() -> Mapping[str, ExplosiveLimit]:
+    """What no pack may loosen of a gas's explosive limits, by gas. Raises as ``floors`` does."""
+    return _read()[1]
+
+
+@cache
+def _read() -> tuple[tuple[Floor, ...], Mapping[str, ExplosiveLimit]]:
     root = read_table(resources.files(__package__).joinpath(FLOORS_FILE).read_bytes(), FLOORS_FILE)
     found = tuple(_floor(table) for table in root.tables("floor", count_min=1, count_max=64))
+    limits = tuple(_explosive_limit(table) for table in root.tables("lel", count_min=1, count_max=256))
     root.finish()
     assert root.findings is not None
     root.findings.raise_if_any()
-    return found
+    return found, {each.gas: each for each in limits}
+
+
+def _explosive_limit(table: Table) -> ExplosiveLimit:
+    return ExplosiveLimit(
+        gas=fields.identity(table, "gas"),
+        lel_vol=fields.decimals(table, "lel_vol"),
+        clause=fields.text(table, "clause"),
+        mark=fields.mark(table),
+    )
+
+
+def check_gases(gases: Iterable[tuple[Gas, Table]]) -> None:
+    """Note every gas whose explosive limits are laxer than a floor."""
+    for gas, table in gases:
+        limit = explosive_limits().get(gas.gas)
+        if limit is not None and table.good("id", "lel_vol") and not limit.keeps(gas):
+            given, asked = (", ".join(map(str, each)) for each in (gas.lel_vol, limit.lel_vol))
+            what = f"{given} %vol is laxer than the floor of {gas.gas} ({limit.clause})"
+            table.refuse("lel_vol", f"{what}: a reading would stand for more gas; list {asked} too")
 
 
 def _floor(table: Table) -> Floor:

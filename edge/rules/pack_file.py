@@ -10,7 +10,7 @@ from edge.core.gases import Gas
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType, Rule, RulePack, Unjudged
 from edge.rules import fields
-from edge.rules.floors import check_floors
+from edge.rules.floors import check_floors, check_gases
 
 MOLAR_VOLUME = Decimal("24.05")
 """L/mol at 20 degC and 101.325 kPa [D]: a pack may declare another."""
@@ -59,6 +59,7 @@ def read_pack(data: bytes, file: str) -> tuple[RulePack, Table]:
     for demand, table in demands:
         _check_types(pack, demand.permit_types, table)
     check_floors(pack, rules, head)
+    check_gases(gases)
     assert root.findings is not None
     root.findings.raise_if_any()
     return pack, head

@@ -37,6 +37,8 @@ def packed(text: bytes) -> dict[str, str]:
 def garbled(draw: st.DrawFn) -> bytes:
     """A version of the shipped pack with a few lines changed, lost or told twice."""
     lines = version(3, "2023-01-01", draw(st.sampled_from(("0.5", "0.4", "0.6", "9", "-1", "1e9", "nan")))).splitlines()
+    lel_vol = draw(st.sampled_from(('["5.0"]', '["0.5"]', '["0.5", "5.0"]', '["5.0", "50"]', '["50"]')))
+    lines = [each.replace('lel_vol = ["5.0"]', f"lel_vol = {lel_vol}") for each in lines]
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(lines) - 1))
         other = draw(st.sampled_from(LINES) | st.text(max_size=20))

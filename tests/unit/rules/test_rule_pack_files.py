@@ -8,7 +8,7 @@ import pytest
 from edge import rules
 from edge.core.rules import RulePackError
 from edge.ports.errors import ConfigurationError
-from edge.rules.floors import floors
+from edge.rules.floors import explosive_limits, floors
 
 SHIPPED = {name: resources.files("edge.rules").joinpath(f"{name}.toml").read_text("utf-8") for name in rules.names()}
 CHEMICAL, CONSTRUCTION = SHIPPED["gb30871"], SHIPPED["construction"]
@@ -35,6 +35,14 @@ def test_every_shipped_pack_is_without_a_finding_and_names_clause_and_mark_of_al
     assert all(each.words_zh != each.words_en for each in (*pack.rules, *pack.unjudged))
 
 
+def test_further_explosive_limits_of_a_gas_may_be_listed_and_every_shipped_one_is_a_floor() -> None:
+    wider, _ = changed(CHEMICAL, 'lel_vol = ["5.0"]', 'lel_vol = ["4.4", "5.0", "5.3"]')
+    (pack,) = rules.admit((), wider.encode(), "new.toml")
+    assert len(pack.gases["methane"].lel_vol) == 3
+    shipped = {gas.gas for name in rules.names() for gas in rules.load(name).gases.values() if gas.lel_vol}
+    assert shipped == explosive_limits().keys()
+
+
 def test_one_gas_has_one_set_of_figures_in_all_packs() -> None:
     found: dict[str, object] = {}
     for name in rules.names():
@@ -43,6 +51,9 @@ def test_one_gas_has_one_set_of_figures_in_all_packs() -> None:
 
 
 FINDINGS = [
+    ('lel_vol = ["5.0"]', 'lel_vol = ["0.5"]', "gas[methane].lel_vol", ("laxer than the floor of methane", "list 5.0")),
+    ('lel_vol = ["5.0"]', 'lel_vol = ["5.1"]', "gas[methane].lel_vol", ("laxer than the floor of methane", "list 5.0")),
+    ('lel_vol = ["2.0", "2.1"]', 'lel_vol = ["2.0"]', "gas[propane].lel_vol", ("laxer than the floor of propane",)),
     ('limit = "8.0"', 'limit = "14"\n#', "rule[wind-height].limit", ("laxer than the floor wind-height", "13.9")),
     ('limit = "8.0"', "limit = 8.0\n#", "rule[wind-height].limit", ("must be text in quotes", "exact decimal")),
     ('limit = "8.0"', 'limit = "NaN"\n#', "rule[wind-height].limit", ("cannot be used", "exact decimal")),
