@@ -37,16 +37,15 @@ def explain(config_path: Path, permit_id: str, json_to: str | None) -> None:
         words = f"{permit_id}: {unknown}: {reason_words(unknown, language)}"
         nobody = {"ok": False, "permit": permit_id, "reason": unknown}
         answer(nobody, json_to, lambda: click.echo(printable(words)), ok=False)
-    told, held = _told(config, permit_id), of_gateway(config)
+    held = of_gateway(config)
+    told = {**_told(config, permit_id), "hq_packs": dict(held.operations())}
     areas = _areas(config, permit, held, _ground(told))
     elsewhere = [area for area in permit.areas if area not in {each.area for each in areas}]
     ok = bool(areas) and all(each.permit_type is not None for each in areas)
-    result = {**_json(permit, told, areas, elsewhere, ok), "hq_packs": dict(held.operations())}
+    result = _json(permit, told, areas, elsewhere, ok)
 
     def say() -> None:
-        for line in head_lines(permit, permit.permit_type, language):
-            click.echo(printable(line))
-        for line in _lines(config, held, told, areas, language):
+        for line in _lines(config, permit, told, areas, language):
             click.echo(printable(line))
         for area in elsewhere:
             click.echo(printable(note("elsewhere", language, area=area)))
@@ -88,14 +87,14 @@ def _areas(config: Config, permit: Permit, held: AtHand, ground: Ground) -> list
 
 
 def _lines(
-    config: Config, held: AtHand, told: dict[str, Any], areas: list[ExplainedArea], language: Language
+    config: Config, permit: Permit, told: dict[str, Any], areas: list[ExplainedArea], language: Language
 ) -> list[str]:
     models = {device.id: device.profile for device in config.devices}
-    lines = [f"  {time_line(told['clock'], language)}"]
+    lines = [*head_lines(permit, permit.permit_type, language), f"  {time_line(told['clock'], language)}"]
     if not told["answers"]:
         lines.append(f"  {note('guessed', language)} ({told['why']})")
     for each in areas:
-        lines += area_lines(each, models, (told["answers"], told["running"]), language, held.operations())
+        lines += area_lines(each, models, (told["answers"], told["running"]), language, told["hq_packs"])
     return lines
 
 
@@ -111,6 +110,7 @@ def _json(
         "gateway_answers": told["answers"],
         "running": told["running"],
         "kept": told["kept"],
+        "hq_packs": told["hq_packs"],
         "clock": told["clock"],
         "areas": [_area_json(each) for each in areas],
         "elsewhere": elsewhere,
@@ -120,6 +120,7 @@ def _json(
 def _area_json(each: ExplainedArea) -> dict[str, Any]:
     return {
         "area": each.area,
+        "ex": each.ex,
         "packs": [pack.name for pack in each.packs],
         "permit_type": None if each.permit_type is None else type_json(each.permit_type),
         "ends_ms": each.ends_ms,

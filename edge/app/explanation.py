@@ -33,6 +33,7 @@ class ExplainedArea:
     ``unfitted``: rules that would hold if it were measured; ``later``: versions at hand that do not speak yet."""
 
     area: str
+    ex: bool
     packs: tuple[RulePack, ...]
     permit_type: PermitType | None
     ends_ms: int
@@ -71,6 +72,7 @@ def explain_area(
     known, ends_ms = permit_type_of(code, speaking), permit.not_after_ms
     return ExplainedArea(
         area=plan.area,
+        ex=plan.ex,
         packs=tuple(held),
         permit_type=known,
         ends_ms=ends_ms if known is None else known.end_ms(permit.not_before_ms, ends_ms),

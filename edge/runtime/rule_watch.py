@@ -26,6 +26,11 @@ class RuleWatch:
         self._mark: tuple[int | None, ...] = ()
         self._failing = ""
 
+    @property
+    def moved(self) -> bool:
+        """Whether a look is owed."""
+        return self._moved.is_set()
+
     def glance(self, reader: AuthorityReader) -> None:
         """HQ's word reached the cache: see whether it is about rule packs. Quick; raises as the reader does."""
         mark = reader.rules_mark()

@@ -159,7 +159,7 @@ def test_limits_are_those_of_the_question_under_which_people_entered(plant: Plan
     assert found["limits_from"] == plant.gateway.entries["granted"]
     gas = [each for each in found["limits"] if each["device"] == "gas1"]
     assert [(each["channel"], each["lowest_good"], each["highest_good"]) for each in gas] == [("gas", None, 100)]
-    assert "allowed <= 10.0 %LEL (GB 30871-2022 5.3.2; confined space 6.4c): 2 of the good" in plant.ask().output
+    assert "allowed <= 10.0 %LEL (GB 30871-2022 5.3.2, 6.4c): 2 of the good" in plant.ask().output
 
 
 def test_a_device_that_a_limit_names_and_the_configuration_has_no_more_is_said(plant: Plant) -> None:
