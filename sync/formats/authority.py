@@ -19,7 +19,6 @@ from sync.formats.errors import FormatError
 from sync.formats.record_fields import (
     Choice,
     Field,
-    FieldType,
     Flag,
     Hexadecimal,
     Identifier,
@@ -41,9 +40,7 @@ MAX_LINE = 65_536
 
 class Kind(Enum):
     """Kinds of record. A ``badge`` has no record: its id is a token's id in hexadecimal, and it is only revoked.
-
-    ``rules`` is one version of a rule pack, see ``sync.formats.rule_text``.
-    """
+    Of ``rules``, see ``sync.formats.rule_text``, each is one version of a rule pack."""
 
     WORKER = "worker"
     CERTIFICATE = "cert"
@@ -198,11 +195,8 @@ _ENVELOPES: Mapping[str, Table] = {
     "freeze": {"fid": Field(_FREEZE_ID), "by": Field(_ID), "why": Field(_REASON, required=False)},
     "release": {"fids": Field(ListOf(_FREEZE_ID, least=1, most=64)), "by": Field(_ID)},
 }
-_GATEWAY_ID = Identifier(128)
-"""A gateway's record is named by the origin of its log, which is longer than other ids."""
-
-_OWN_IDS: Mapping[str, FieldType] = {Kind.GATEWAY.value: _GATEWAY_ID, Kind.RULES.value: RulesId()}
-"""Kinds whose ids are not like others."""
+_OWN_IDS: Mapping[str, Any] = {Kind.GATEWAY.value: Identifier(128), Kind.RULES.value: RulesId()}
+"""Kinds whose ids are of a form of their own: a gateway's record is named by the origin of its log, which is longer."""
 
 _BADGE_ID = Hexadecimal(8, 8)
 
@@ -301,8 +295,7 @@ def _parse(value: Mapping[str, Any], written: bool) -> KnownOperation:
 
 def _envelope(name: str, kind: Any) -> Table:
     table = _ENVELOPES[name]
-    own = _OWN_IDS.get(kind) if "id" in table and isinstance(kind, str) else None
-    return table if own is None else {**table, "id": Field(own)}
+    return {**table, "id": Field(_OWN_IDS.get(str(kind), _ID))} if "id" in table else table
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -395,7 +388,7 @@ def _envelope_schema(name: str, kind: Kind | None = None) -> dict[str, Any]:
         described["required"].append("scope")
     if name == "revoke":
         described["properties"]["k"] = {"enum": [each.value for each in Kind]}
-        described["properties"]["id"] = _GATEWAY_ID.schema()
+        described["properties"]["id"] = _OWN_IDS[Kind.GATEWAY.value].schema()
         described["if"] = {"properties": {"k": {"const": Kind.BADGE.value}}}
         described["then"] = {"properties": {"id": _BADGE_ID.schema()}}
     return described
