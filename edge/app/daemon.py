@@ -12,7 +12,6 @@ from types import FrameType
 
 import structlog
 
-from edge.app import hq_rules
 from edge.app.daemon_parts import (
     SAVE_EVERY,
     Memory,
@@ -24,6 +23,7 @@ from edge.app.daemon_parts import (
     status_parts,
 )
 from edge.app.housekeeping import Readings, build_housekeeping
+from edge.app.hq_rules import RulesOfHq
 from edge.app.site_plan import build_site
 from edge.app.wiring import build_buses, outputs_setup, reader_places
 from edge.config import load
@@ -31,7 +31,6 @@ from edge.config_values import Config
 from edge.core.controller import begin
 from edge.core.entries import Entry
 from edge.core.messages import ClockStepped, Noticed, Recorded, RecordFailed, Started
-from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, MonotonicMs, UtcMs
 from edge.core.state import State
 from edge.host import journal_log, system_clock
@@ -131,11 +130,11 @@ class Daemon:
         self.acked = self._stores.journal.acked
         self.journal_behind = self._stores.journal.behind is not None
         stores = self._stores
-        held = hq_rules.at_start(self._config, stores.durable, stores.authority_path, stores.blobs)
-        state = begin(build_site(self._config, held), stores.durable)
+        hq_rules = RulesOfHq(self._config, stores.authority_path, stores.blobs)
+        state = begin(build_site(self._config, hq_rules.at_start(stores.durable)), stores.durable)
         self.loop = ControllerLoop(state, self.inbox, self.timekeeper.now, self.outputs, self._submit)
         self.loop.keep_fault = stores.keep_fault
-        self.rules = RuleWatch(self._look_at_rules, self.inbox.post)
+        self.rules = RuleWatch(lambda: hq_rules.look(self.loop.state.durable), self.inbox.post)
 
     def _build_stores(self) -> None:
         events = JournalEvents(
@@ -263,10 +262,6 @@ class Daemon:
     def _on_authority(self, reader: AuthorityReader) -> None:
         self._stores.read_issuers(reader)
         self.rules.glance(reader)
-
-    def _look_at_rules(self) -> RulesChanged:
-        stores = self._stores
-        return hq_rules.look(self._config, self.loop.state.durable, stores.authority_path, stores.blobs)
 
     def _on_done(self, door: str, what: str, entry: int | None, at: MonotonicMs) -> None:
         _log.info("lock_driven", door=door, what=what, entry=entry, at_ms=at)

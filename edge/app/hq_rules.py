@@ -56,18 +56,25 @@ def _records(path: Path, packs: Iterable[str]) -> dict[str, HqRules]:
         return {}
 
 
-def at_start(config: Config, durable: Durable, authority_path: Path, blobs: BlobStore) -> Held:
-    """What is believed before anything runs: what was applied, and is not revoked. What is new comes as an input."""
-    records = _records(authority_path, shipped(config))
-    applied = {name: each for name, each in records.items() if name in durable.rules}
-    return _said(judge(config, durable, applied, blobs)).held
+@dataclass(frozen=True, slots=True)
+class RulesOfHq:
+    """Where a gateway that runs finds HQ's rule packs: the cache, and the texts that were applied."""
 
+    config: Config
+    authority_path: Path
+    blobs: BlobStore
 
-def look(config: Config, durable: Durable, authority_path: Path, blobs: BlobStore) -> RulesChanged:
-    """What is believed now, as an input of the controller; texts that are new are kept. Raises StoreError."""
-    records = _records(authority_path, shipped(config))
-    judged = _said(judge(config, durable, records, blobs, keep=True))
-    return RulesChanged(area_plans(config, judged.held), judged.words)
+    def at_start(self, durable: Durable) -> Held:
+        """What is believed before anything runs: what was applied, and is not revoked. News come as an input."""
+        records = _records(self.authority_path, shipped(self.config))
+        applied = {name: each for name, each in records.items() if name in durable.rules}
+        return _said(judge(self.config, durable, applied, self.blobs)).held
+
+    def look(self, durable: Durable) -> RulesChanged:
+        """What is believed now, as an input of the controller; texts that are new are kept. Raises StoreError."""
+        records = _records(self.authority_path, shipped(self.config))
+        judged = _said(judge(self.config, durable, records, self.blobs, keep=True))
+        return RulesChanged(area_plans(self.config, judged.held), judged.words)
 
 
 def _said(judged: Judged) -> Judged:

@@ -42,8 +42,11 @@ class Place:
     def hear(self, *operations: bytes) -> None:
         self.log.feed(self.writer, *operations)
 
+    def files(self) -> hq_rules.RulesOfHq:
+        return hq_rules.RulesOfHq(self.config, self.path, self.blobs)
+
     def look(self) -> RulesChanged:
-        return hq_rules.look(self.config, self.bench.state.durable, self.path, self.blobs)
+        return self.files().look(self.bench.state.durable)
 
     def turn(self) -> list[Entry]:
         """Look, and let the controller know."""
@@ -52,7 +55,7 @@ class Place:
     def restart(self) -> list[Entry]:
         """A start from the journal, the files and whatever the cache holds; the entries of its first look."""
         durable = self.bench.state.durable
-        held = hq_rules.at_start(self.config, durable, self.path, self.blobs)
+        held = self.files().at_start(durable)
         self.bench = Bench(build_site(self.config, held), durable)
         self.bench.now_ms = 3_000_000
         self.bench.start()
@@ -249,7 +252,7 @@ def test_a_revocation_that_comes_while_the_gateway_is_off_holds_from_its_first_m
     place.hear(operation(STRICT, "gb30871/3"))
     place.turn()
     place.hear(revoke("rules", "gb30871/3"))
-    held = hq_rules.at_start(place.config, place.bench.state.durable, place.path, place.blobs)
+    held = place.files().at_start(place.bench.state.durable)
     assert [each.name for each in held["gb30871"]] == ["gb30871/2"]
     assert [each.kind for each in place.restart()] == ["rules.revoked"]
 
@@ -263,7 +266,7 @@ def test_what_was_replaced_long_ago_is_read_at_a_start_only_while_work_keeps_it(
     assert durable.lowest_ms > EPOCH_MS
 
     def names(held: Durable) -> list[str]:
-        found = hq_rules.at_start(place.config, held, place.path, place.blobs)
+        found = place.files().at_start(held)
         return [each.name for each in found["gb30871"]]
 
     assert names(durable) == ["gb30871/2", "gb30871/7"]
@@ -299,8 +302,6 @@ def test_a_version_for_a_later_day_is_held_and_waits(place: Place) -> None:
     (entry,) = place.turn()
     assert entry.body["from"] == "2099-01-01"
     assert (place.speaking(), place.limit()) == (["gb30871/2"], 100)
-    held: tuple[RulePack, ...] = hq_rules.at_start(place.config, place.bench.state.durable, place.path, place.blobs)[
-        "gb30871"
-    ]
+    held: tuple[RulePack, ...] = place.files().at_start(place.bench.state.durable)["gb30871"]
     assert [each.since for each in held] == [date(2022, 10, 1), date(2099, 1, 1)]
     assert place.bench.state.durable.rules["gb30871/3"].verdict is Verdict.APPLIED
