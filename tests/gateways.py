@@ -150,9 +150,12 @@ OPERATIONS = (
     release("f-8"),
     revoke("cert", "c-w1"),
     revoke("cert", "c-w9"),
+    put("rules", "gb30871/2", 1, sha256="2" * 64, text="the text of the version that decided"),
+    put("rules", "gb30871/9", 1, sha256="9" * 64, text="another"),
 )
-RELEVANT = (0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 15)
-"""Indexes of what speaks of P1, of its people and of w9, who tapped for it, of its holds and of this gateway."""
+RELEVANT = (0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 15, 16)
+"""Indexes of what speaks of P1, of its people and of w9, who tapped for it, of its holds, of this gateway and of the
+rules that decided."""
 
 
 @dataclass

@@ -11,7 +11,8 @@ from edge.storage.authority_reader import AuthorityReader
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What the entries of a permit name: by id; ``freezes`` are those that this gateway made."""
+    """What the entries of a permit name: by id; ``freezes`` are those that this gateway made, ``rules`` the versions of
+    rule packs that decided."""
 
     permit: str
     origin: str
@@ -19,6 +20,7 @@ class Named:
     areas: frozenset[str]
     badges: frozenset[str]
     freezes: frozenset[str]
+    rules: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ def records_about(reader: AuthorityReader, size: int, named: Named) -> list[int]
             "cert": set(),
             "issuer": set(),
             "gateway": set(),
+            "rules": set(named.rules),
         },
         set(named.freezes),
     )

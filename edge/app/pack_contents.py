@@ -197,6 +197,7 @@ def _authority_part(
         areas=frozenset(_texts(bodies, "area")),
         badges=frozenset(_texts(bodies, "badge")),
         freezes=frozenset(_texts(bodies, "freeze")),
+        rules=frozenset(str(name) for body in bodies for name in body.get("packs", ())),
     )
     indexes = records_about(authority, size, named)
     return note, tuple(
