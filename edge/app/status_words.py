@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edge.app.wording import Language, instant, reason_words
+from edge.app.wording import NOTHING, Language, instant, reason_words
 from edge.core.permits import STATUS_ISSUED, STATUS_NOT_ISSUED, STATUS_SUSPENDED, STATUS_WORKING
 
 SIMULATED = "SIMULATED · 模拟：no real hardware behind this gateway / 本网关背后没有真实硬件"
@@ -15,6 +15,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "door": "door {door}: {phase}{fault}{shown}",
         "fault": " FAULT {fault}",
         "shown": " · last shown {age}: {code} {zh} / {en}",
+        "rules": "rules in area {area}: {packs}",
+        "lost": "rule pack {lost} in area {area} CANNOT BE USED: nobody enters on it; see `permitgate rules list`",
         "siren": "SIREN of area {area} is sounding",
         "channel": "channel {channel}: {figure} {quality} ({age})",
         "overdue": "instrument {device}: {check} missing or OVERDUE: see `permitgate instrument list`",
@@ -46,6 +48,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "door": "门 {door}：{phase}{fault}{shown}",
         "fault": " 故障 FAULT {fault}",
         "shown": " · 最近显示（{age}）：{code} {zh} / {en}",
+        "rules": "区域 {area} 现行规则：{packs}",
+        "lost": "区域 {area} 的规则包 {lost} 不可用 CANNOT BE USED：不得凭此进入；请运行 `permitgate rules list`",
         "siren": "区域 {area} 警笛 SIREN 正在鸣响",
         "channel": "通道 {channel}：{figure} {quality}（{age}）",
         "overdue": "检测仪 {device}：{check} 缺少或已过期 OVERDUE：请运行 `permitgate instrument list`",
@@ -90,6 +94,8 @@ def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
     if found["journal"]["behind_signed"]:
         lines.append(text["damaged"])
     lines += [text["siren"].format(area=area) for area, sounding in found["sirens"].items() if sounding]
+    lost = ((each["area"], ", ".join(each["lost"])) for each in found["rules"] if each["lost"])
+    lines += [text["lost"].format(area=area, lost=names) for area, names in lost]
     lines += [text["freeze"].format(**each) for each in found["freezes"]]
     lines += [text["reader"].format(reader=reader, why=why) for reader, why in found["readers"]["lost"].items()]
     lines += _door_lines(found, language)
@@ -99,6 +105,8 @@ def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
     overdue = [each for each in found["instruments"] if each["overdue"]]
     lines += [text["overdue"].format(device=each["device"], check=each["check"]) for each in overdue]
     lines += [permit_line(permit, language) for permit in found["permits"]]
+    packs = ((each["area"], ", ".join(each["packs"]) or NOTHING) for each in found["rules"])
+    lines += [text["rules"].format(area=area, packs=names) for area, names in packs]
     journal = found["journal"]
     lines.append(text["journal"].format(durable=journal["durable"], rest=journal["durable"] - journal["acked"]))
     lines += _hq_lines(found, language)

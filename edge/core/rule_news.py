@@ -27,13 +27,13 @@ def rules_changed(turn: Turn, changed: RulesChanged) -> None:
 def _told(durable: Durable, word: RulesWord) -> bool:
     """Whether the journal says so already: a start looks at everything anew."""
     known = durable.rules.get(word.name)
-    match word.verdict:
-        case Verdict.APPLIED:
-            return known is not None and (known.verdict, known.sha256) == (Verdict.APPLIED, word.sha256)
-        case Verdict.REFUSED:
-            return refused_text(word.name, word.sha256) in durable.rules_refused
-        case Verdict.LOST | Verdict.REVOKED:
-            return known is None or known.verdict in (word.verdict, Verdict.REVOKED)
+    if word.verdict is Verdict.REFUSED:
+        return refused_text(word.name, word.sha256) in durable.rules_refused
+    if known is None:
+        return word.verdict is not Verdict.APPLIED
+    if known.verdict is Verdict.REVOKED:
+        return True
+    return known.verdict is word.verdict and (known.sha256 == word.sha256 or word.verdict is not Verdict.APPLIED)
 
 
 def _tell(turn: Turn, word: RulesWord, changed: RulesChanged) -> None:

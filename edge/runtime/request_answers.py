@@ -86,6 +86,14 @@ def instruments_answer(state: State, now: Now) -> Iterator[dict[str, Any]]:
             }
 
 
+def rules_answer(state: State, now: Now) -> Iterator[dict[str, Any]]:
+    """The versions of rule packs that speak in each area now; of ``lost`` ones no more is known than that they do."""
+    for area, plan in state.site.areas.items():
+        speaking = plan.speaking(now.clock)
+        lost = [each.name for each in speaking if each.lost]
+        yield {"area": area, "packs": [each.name for each in speaking], "lost": lost}
+
+
 def perfect_facts(state: State, reader: AuthorityReader, permit: Permit, worker: str) -> Facts:
     """The facts of a perfect badge for this worker on this permit."""
     token = Token(

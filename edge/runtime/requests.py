@@ -26,6 +26,7 @@ from edge.runtime.request_answers import (
     permit_status,
     reading_answer,
     reason_answer,
+    rules_answer,
     worker_answer,
 )
 from edge.runtime.request_checks import attached_bytes, check_act, check_words, evidence_type, is_time, photo_type
@@ -120,6 +121,7 @@ class Requests:
                 for each in durable.freezes.standing()
             ],
             "instruments": list(instruments_answer(state, now)),
+            "rules": list(rules_answer(state, now)),
             "sirens": dict(state.sirens),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
             "entries": durable.next_entry,

@@ -47,6 +47,7 @@ def test_a_stricter_version_refuses_the_next_tap_without_a_restart_and_everythin
     taken = entry(running, "rules.applied")
     applied = taken["body"]
     assert (applied["pack"], applied["version"], applied["from"]) == ("gb30871", 3, "2023-01-01")
+    assert running.status()["rules"][0] == {"area": "a1", "packs": ["gb30871/3"], "lost": []}
     # The work on P1 has begun and keeps its version; new work has the new one.
     running.change_permit("P1", 2, status=3)
     running.hear([_permit("P3", 9)])

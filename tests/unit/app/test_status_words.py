@@ -36,6 +36,7 @@ def found(**changes: Any) -> dict[str, Any]:
         "readings": {"gas1.gas": {"figure": "1.5 %LEL", "quality": "good", "age_ms": 400}},
         "permits": [],
         "freezes": [],
+        "rules": [{"area": "north", "packs": ["gb30871/3"], "lost": []}],
         "sirens": {"north": False},
         "instruments": [{"device": "gas-1", "check": "bump", "overdue": False}],
         "readers": {"lost": {}},
@@ -48,6 +49,11 @@ def found(**changes: Any) -> dict[str, Any]:
 
 
 TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a rule pack that was lost": (
+        {"rules": [{"area": "north", "packs": ["gb30871/3"], "lost": ["gb30871/3"]}]},
+        "rule pack gb30871/3 in area north CANNOT BE USED",
+        "区域 north 的规则包 gb30871/3 不可用",
+    ),
     "a frozen area": (
         {"freezes": [{"freeze": "f-9", "scope": "area:north", "by": "duty", "why": "drill"}]},
         "FROZEN area:north by duty: drill",

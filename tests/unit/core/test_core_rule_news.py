@@ -169,6 +169,25 @@ def test_the_watch_follows_a_version_that_binds_work_to_another_device() -> None
     assert stale == [bench.now_ms + 30_001]
 
 
+def test_a_gust_from_before_the_change_counts_for_the_version_that_asks_about_wind() -> None:
+    windless = replace(PACK, rules=tuple(each for each in PACK.rules if each.quantity != "wind_speed"))
+    bench = Bench(build_site({"north": (GAS, WIND)}, {"d1": "north"}, packs=(windless,))).start()
+    bench.authority(permit())
+    bench.settle(gas1=10, wind1=20)
+    bench.wait(5_000).block("wind1", 95)
+    for _ in range(2):
+        bench.wait(10_000).block("wind1", 20)
+        bench.block("gas1", 10)
+    bench.record()
+    later = replace(PACK, version=3, since=BEFORE)
+    plan = plan_area("north", False, (windless, later), (GAS, WIND), TIMING)
+    bench.go(RulesChanged({"north": plan}, ()))
+    assert "wind_over_limit" in decided(bench.tap(facts()))["reasons"]
+    bench.wait(60_000).block("wind1", 20)
+    bench.block("gas1", 10)
+    assert "wind_over_limit" not in decided(bench.tap(facts()))["reasons"]
+
+
 def test_the_time_at_which_running_work_is_looked_at_follows_too() -> None:
     bench = bench_at(durable=Durable(running={"P1": Running("P1", 0, "03", ("north",))}))
     recorded = {code: replace(each, record_ms=120_000) for code, each in PACK.permit_types.items()}
