@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from threading import Event, Thread
 
 import pytest
@@ -61,6 +62,9 @@ class Store:
         return 0
 
     def expire(self, before_ms: int, acked: int) -> int:
+        return 0
+
+    def bundle(self, before_ms: int) -> int:
         return 0
 
     def news(self, after: int, limit: int) -> tuple[News, ...]:
@@ -134,6 +138,16 @@ def test_many_blocks_are_stored_before_their_second(bench: Bench) -> None:
     bench.settle(after_ms=1)
     assert len(bench.store.kept) >= 513
     assert bench.store.wal < 1024 * 1024
+
+
+def test_a_thread_without_readings_sleeps(bench: Bench) -> None:
+    bench.thread.offer(block(1))
+    bench.settle(1_000)
+    bench.now_ms += 10_000
+    assert bench.thread.step() >= 1_000
+    bench.thread.offer(block(2))
+    bench.settle(1_000)
+    assert [each.taken_at for each in bench.store.kept] == [1, 2]
 
 
 def test_a_failing_disk_keeps_the_blocks_and_their_order(bench: Bench) -> None:
@@ -282,6 +296,23 @@ def test_files_are_given_up_with_hqs_word_of_that_moment_after_the_thinning(
     for _ in range(10):
         bench.settle(20)
     assert asked == [(50, 5), (50, 6), (50, 7)]
+
+
+def test_files_are_put_together_an_hour_at_a_time_until_none_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces, asked = [60, 12, 0], []
+
+    def bundle(before_ms: int) -> int:
+        asked.append((before_ms, bench.now_ms))
+        return pieces.pop(0)
+
+    monkeypatch.setattr(bench.store, "bundle", bundle)
+    bench.thread.bundle(77)
+    for _ in range(100):
+        bench.settle(10)
+    assert [before_ms for before_ms, _ in asked] == [77] * 3
+    assert all(after - before >= 250 for (_, before), (_, after) in pairwise(asked)), "taps need the disk in between"
 
 
 def test_a_store_that_refuses_ends_the_chore_and_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
