@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge.app.said_words import said_lines
 from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.clock import ClockInterval
 from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, judge
 from edge.core.question import Decision, Failing, Outcome, PermitSlice, Question
 from edge.core.rules import PermitType
+from edge.core.said import spoken
 
 _OUTCOMES: Mapping[Language, Mapping[Outcome, str]] = {
     "en": {
@@ -207,7 +209,11 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
         for age_ms in (each.guardian_age_ms, each.harness_age_ms)
     )
     limit = seconds(question.limits.guardian_ms)
-    return [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
+    said = said_lines(spoken(permit.said), language)
+    return [
+        line,
+        *(f"  {each}" for each in (text["guardian"].format(age=guardian, limit=limit, harness=harness), *said)),
+    ]
 
 
 def _type_name(code: str, known: PermitType | None, language: Language) -> str:

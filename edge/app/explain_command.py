@@ -21,8 +21,10 @@ from edge.core.facts import Permit
 from edge.core.interlocks import rule_name
 from edge.core.readings import UtcMs
 from edge.core.reasons import Reason
+from edge.core.said import spoken
 from edge.host import system_clock
 from edge.ports.errors import TransientError
+from edge.runtime.request_answers import reason_answer
 from edge.storage.authority_reader import AuthorityReader
 
 
@@ -38,7 +40,7 @@ def explain(config_path: Path, permit_id: str, json_to: str | None) -> None:
         nobody = {"ok": False, "permit": permit_id, "reason": unknown}
         answer(nobody, json_to, lambda: click.echo(printable(words)), ok=False)
     told = _told(config, permit_id)
-    areas = _areas(config, permit, _ground(told))
+    areas = _areas(config, permit, _ground(config, told))
     elsewhere = [area for area in permit.areas if area not in {each.area for each in areas}]
     ok = bool(areas) and all(each.permit_type is not None for each in areas)
     result = _json(permit, told, areas, elsewhere, ok)
@@ -69,12 +71,13 @@ def _told(config: Config, permit_id: str) -> dict[str, Any]:
         }
 
 
-def _ground(told: dict[str, Any]) -> Ground:
+def _ground(config: Config, told: dict[str, Any]) -> Ground:
     clock = told["clock"]
     source = ClockSource.NONE if clock["source"] is None else ClockSource(clock["source"])
     hi_ms = None if clock["hi_ms"] is None else UtcMs(clock["hi_ms"])
     readings = {each["interlock"]: each for each in told["conditions"]}
-    return Ground(ClockInterval(UtcMs(clock["lo_ms"]), hi_ms, source), tuple(told["kept"]), readings)
+    interval = ClockInterval(UtcMs(clock["lo_ms"]), hi_ms, source)
+    return Ground(interval, tuple(told["kept"]), readings, config.policy.permit_facts)
 
 
 def _areas(config: Config, permit: Permit, ground: Ground) -> list[ExplainedArea]:
@@ -106,6 +109,7 @@ def _json(
         "type": permit.permit_type,
         "not_before_ms": permit.not_before_ms,
         "not_after_ms": permit.not_after_ms,
+        "said": spoken(permit.said),
         "gateway_answers": told["answers"],
         "running": told["running"],
         "kept": told["kept"],
@@ -121,6 +125,7 @@ def _area_json(each: ExplainedArea) -> dict[str, Any]:
         "packs": [pack.name for pack in each.packs],
         "permit_type": None if each.permit_type is None else type_json(each.permit_type),
         "ends_ms": each.ends_ms,
+        "facts": [reason_answer(reason, detail) for reason, detail in each.facts],
         "conditions": [_condition_json(condition) for condition in each.conditions],
         "missing": [{"rule": rule_name(*pair), **_without_id(rule_json(pair[1]))} for pair in each.missing],
         "not_fitted": [{"rule": rule_name(*pair), **_without_id(rule_json(pair[1]))} for pair in each.unfitted],

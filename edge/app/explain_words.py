@@ -5,10 +5,12 @@ from typing import Any
 
 from edge.app.explanation import ExplainedArea, ExplainedCondition
 from edge.app.rules_words import MARK_WORDS, exact, limit_text
+from edge.app.said_words import failing_line, row_line, said_lines
 from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.facts import Permit
 from edge.core.interlocks import measured_by, rule_name
 from edge.core.rules import PermitType, Rule, RulePack
+from edge.core.said import spoken
 
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
@@ -95,7 +97,8 @@ def head_lines(permit: Permit, code: str, language: Language) -> list[str]:
     """The permit itself."""
     text = _TEXT[language]
     window = text["window"].format(start=instant(permit.not_before_ms), end=instant(permit.not_after_ms))
-    return [text["head"].format(permit=permit.permit, type=code), window]
+    said = (f"  {each}" for each in said_lines(spoken(permit.said), language))
+    return [text["head"].format(permit=permit.permit, type=code), window, *said]
 
 
 def time_line(clock: Mapping[str, Any], language: Language) -> str:
@@ -119,6 +122,7 @@ def area_lines(
     packs = ", ".join(pack.name for pack in each.packs) or NOTHING
     lines = [text["area"].format(area=each.area, packs=packs) + (text["kept"] if begun else "")]
     lines += [text["nobody"]] if each.permit_type is None else _type_lines(each, each.permit_type, language)
+    lines += [failing_line(reason, detail, language) for reason, detail in each.facts]
     for condition in each.conditions:
         lines += _condition_lines(condition, models, answers, language)
     lines += [_unmeasured("missing", pair, language) for pair in each.missing]
@@ -140,6 +144,7 @@ def _type_lines(each: ExplainedArea, known: PermitType, language: Language) -> l
         text[key].format(hours=hours, end=instant(each.ends_ms)),
         *_time_lines(known, text),
         text["approver"].format(approver=known.approver_zh if language == "zh" else known.approver_en),
+        *(row_line(row, language) for row in known.heights),
     ]
 
 

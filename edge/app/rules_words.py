@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from edge.core.gases import Gas
+from edge.core.heights import HeightRow
 from edge.core.interlocks import measured_by
 from edge.core.rules import PermitType, Rule, RulePack, Unjudged
 
@@ -85,6 +86,11 @@ def unjudged_lines(each: Unjudged) -> list[str]:
     ]
 
 
+def height_rows(pack: RulePack) -> tuple[HeightRow, ...]:
+    """The table that grades work at height, each row once."""
+    return tuple(dict.fromkeys(row for each in pack.permit_types.values() for row in each.heights))
+
+
 def gas_line(gas: Gas) -> str:
     """One gas with its figures."""
     figures = [f"LEL {', '.join(map(str, gas.lel_vol))} %vol"] if gas.lel_vol else []
@@ -146,6 +152,19 @@ def type_json(each: PermitType) -> dict[str, Any]:
     }
 
 
+def height_json(row: HeightRow) -> dict[str, Any]:
+    """A row of the table that grades work at height, for machines; heights in whole centimetres, both included."""
+    return {
+        "id": row.row,
+        "from_cm": row.from_cm,
+        "up_to_cm": row.up_to_cm,
+        "class_a": row.class_a,
+        "class_b": row.class_b,
+        "clause": row.clause,
+        "mark": row.mark,
+    }
+
+
 def unjudged_json(each: Unjudged) -> dict[str, Any]:
     """A demand that people keep, for machines."""
     return {
@@ -188,6 +207,7 @@ def pack_json(pack: RulePack) -> dict[str, Any]:
         "molar_volume_mark": pack.molar_volume_mark,
         "permit_types": [type_json(each) for each in pack.permit_types.values()],
         "rules": [rule_json(each) for each in pack.rules],
+        "height_grades": [height_json(each) for each in height_rows(pack)],
         "gases": [gas_json(each) for each in pack.gases.values()],
         "not_judged": [unjudged_json(each) for each in pack.unjudged],
     }

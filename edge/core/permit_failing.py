@@ -4,6 +4,7 @@ from edge.core.certificates import certificate_failing
 from edge.core.facts import Token
 from edge.core.instruments import overdue
 from edge.core.interlocks import judge
+from edge.core.permit_facts import facts_failing
 from edge.core.permits import IN_FORCE, STATUS_NOT_ISSUED, STATUS_SUSPENDED
 from edge.core.question import Failing, PermitSlice, Question
 from edge.core.reasons import Reason
@@ -35,6 +36,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(Reason.LINKED_PERMIT_NOT_IN_FORCE, permit)
     for reason in each.not_upgraded:
         fail(reason)
+    for reason, detail in facts_failing(each.permit, each.permit_type, question.limits.permit_facts):
+        fail(reason, detail)
     if not each.analysed_today:
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*standing(each), *window(question, token, each), *_person(question, token, each)):

@@ -61,6 +61,8 @@ class Reason(Enum):
     NOT_UPGRADED_REST_DAY = "not_upgraded_rest_day"
     NOT_UPGRADED_NIGHT = "not_upgraded_night"
     NOT_UPGRADED_EVENT = "not_upgraded_event"
+    GRADE_TOO_LOW = "grade_too_low"
+    HEIGHT_UNKNOWN = "height_unknown"
     LINKED_PERMIT_MISSING = "linked_permit_missing"
     LINKED_PERMIT_NOT_IN_FORCE = "linked_permit_not_in_force"
     BADGE_OUTDATED = "badge_outdated"
@@ -167,6 +169,12 @@ WORDS: dict[Reason, Words] = {
     Reason.NOT_UPGRADED_NIGHT: Words("夜间动火须升级管理，请重新办票", "Night: hot work needs a permit one grade up"),
     Reason.NOT_UPGRADED_EVENT: Words(
         "重大活动期间动火须升级管理，请重新办票", "Major event: hot work needs a permit one grade up"
+    ),
+    Reason.GRADE_TOO_LOW: Words(
+        "高处作业票级别低于其高度和危险因素，请重新办票", "Permit's grade is too low for this height: get a new permit"
+    ),
+    Reason.HEIGHT_UNKNOWN: Words(
+        "作业票未写明作业高度或危险因素，请联系班组长", "Permit does not say height or hazard factors: see your foreman"
     ),
     Reason.LINKED_PERMIT_MISSING: Words(
         "关联作业票缺失或未互相关联，请联系班组长",

@@ -11,6 +11,7 @@ from edge.core.reasons import Reason
 from edge.core.rules import PermitType, Rule, RulePack, Unjudged
 from edge.rules import fields
 from edge.rules.floors import check_floors
+from edge.rules.work_facts import with_heights
 
 MOLAR_VOLUME = Decimal("24.05")
 """L/mol at 20 degC and 101.325 kPa [D]: a pack may declare another."""
@@ -42,6 +43,7 @@ def read_pack(data: bytes, file: str) -> tuple[RulePack, Table]:
     root = read_table(data, file)
     head = root.table("pack")
     types = [(_permit_type(each), each) for each in root.tables("permit_type", count_min=1, count_max=64)]
+    types = with_heights(root, types)
     rules = [(_rule(each), each) for each in root.tables("rule", count_min=0, count_max=512)]
     gases = [(_gas(each), each) for each in root.tables("gas", count_min=0, count_max=512)]
     demands = [(_unjudged(each), each) for each in root.tables("not_judged", count_min=0, count_max=256)]

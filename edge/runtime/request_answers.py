@@ -10,6 +10,7 @@ from edge.core.instruments import ages, overdue
 from edge.core.interlocks import Condition
 from edge.core.question import Decision
 from edge.core.reasons import WORDS, Reason
+from edge.core.said import spoken
 from edge.core.site import permit_type_of
 from edge.core.state import State
 from edge.storage.authority_reader import AuthorityReader
@@ -59,6 +60,7 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "not_after_ms": permit.not_after_ms,
         "ends_ms": _ends_ms(state, permit, now),
         "hq_status": permit.status,
+        "said": spoken(permit.said),
         "running": permit.permit in durable.running,
         "paused": permit.permit in durable.pauses,
         "frozen": [each.freeze for each in durable.freezes.of(f"permit:{permit.permit}")],

@@ -16,6 +16,7 @@ import orjson
 
 from sync.formats import canonical
 from sync.formats.errors import FormatError
+from sync.formats.permit_facts import PERMIT_FACTS
 from sync.formats.record_fields import (
     Choice,
     Field,
@@ -97,6 +98,7 @@ RECORDS: Mapping[Kind, Table] = {
         # What hot work would be by itself where it is managed one grade up (GB 30871-2022 5.1.1): a type of A.2.
         "grade": Field(Identifier(16), required=False),
         "permit_version": Field(Whole(0, 2**31 - 1), required=False),
+        **PERMIT_FACTS,
     },
     Kind.AREA: {
         "name": Field(Text(64)),

@@ -7,6 +7,7 @@ from sites import (
     EPOCH_MS,
     HOUR_MS,
     OXYGEN,
+    POLICY,
     UNTIL_MS,
     Bench,
     begun_bench,
@@ -40,6 +41,7 @@ from edge.core.messages import (
 from edge.core.readings import Quality
 from edge.core.reasons import ORDER, REVIEW_ONLY, WORDS, Reason
 from edge.core.rules import Channel
+from edge.core.said import Said
 from edge.core.upgrades import Calendar
 
 SCENARIOS = {}
@@ -300,6 +302,18 @@ def _permit_expired():
 @produces(Reason.PERMIT_LONGEST_OVER)
 def _permit_longest_over():
     return _changed(not_before_ms=EPOCH_MS - 8 * HOUR_MS)
+
+
+@produces(Reason.GRADE_TOO_LOW)
+def _grade_too_low():
+    return _changed(permit_type="23", said=Said(1800, ("live_parts",)))
+
+
+@produces(Reason.HEIGHT_UNKNOWN)
+def _height_unknown():
+    p1 = permit(permit_type="24")
+    policy = replace(POLICY, permit_facts=True)
+    return _tap(facts(permits=[p1]), lambda bench: replace_site(bench, policy=policy))
 
 
 @produces(Reason.WRONG_AREA)

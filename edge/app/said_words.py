@@ -1,0 +1,85 @@
+"""What HQ says of the work itself, in words, and how it is judged."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edge.app.wording import Language, reason_words
+from edge.core.heights import HeightRow, grade_name, metres
+from edge.core.reasons import Reason, Words
+
+FACTORS: Mapping[str, Words] = {
+    "strong_gust": Words("阵风五级（8.0 m/s）以上", "gusts of level 5 (8.0 m/s) and above"),
+    "cold": Words("平均气温不高于 5 ℃", "mean temperature 5 °C or lower"),
+    "cold_water": Words("接触不高于 12 ℃ 的冷水", "contact with water of 12 °C or colder"),
+    "slippery": Words("有冰、雪、霜、油、水等易滑物", "ice, snow, oil or water underfoot"),
+    "poor_light": Words("光线不足", "poor light"),
+    "live_parts": Words("与带电体距离小于规定值", "live parts nearer than allowed"),
+    "unsteady_footing": Words("摆动或立足面小于 500 mm", "swaying ground or a foothold under 500 mm"),
+    "bad_air": Words("有毒气体或氧含量低于 19.5 %", "toxic gas, or oxygen under 19.5 %"),
+    "rescue": Words("抢险救援", "a disaster or a rescue"),
+}
+"""The hazard factors of work at height, by their words in a record."""
+
+_TEXT: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "height": "height {height}",
+        "factors": "hazard factors: {factors}",
+        "none": "none",
+        "row": "  height {reach}: {class_a}, with a hazard factor {class_b}; {clause} [{mark}]",
+        "up_to": "{first} to {last}",
+        "above": "{first} and above",
+        "failing": "  NOT ENOUGH: {code} [{detail}]: {words}",
+    },
+    "zh": {
+        "height": "作业高度 {height}",
+        "factors": "危险因素：{factors}",
+        "none": "无",
+        "row": "  高度 {reach}：{class_a}，有危险因素时 {class_b}；{clause} [{mark}]",
+        "up_to": "{first} 至 {last}",
+        "above": "{first} 及以上",
+        "failing": "  不足：{code} [{detail}]：{words}",
+    },
+}
+
+
+def said_lines(said: Mapping[str, Any], language: Language) -> list[str]:
+    """What HQ says (``edge.core.said.spoken``), a line for each thing; nothing: no line."""
+    return list(_said(said, language))
+
+
+def _said(said: Mapping[str, Any], language: Language) -> Iterator[str]:
+    text = _TEXT[language]
+    if "height_cm" in said:
+        yield text["height"].format(height=metres(said["height_cm"]))
+    if "factors" in said:
+        yield text["factors"].format(factors=_listed(said["factors"], FACTORS, language))
+
+
+def _listed(codes: list[str], words: Mapping[str, Words], language: Language) -> str:
+    """The codes with their words; a code that this version does not know stands alone."""
+    known = (f"{code} ({_in(words[code], language)})" if code in words else code for code in codes)
+    return ", ".join(known) or _TEXT[language]["none"]
+
+
+def _in(words: Words, language: Language) -> str:
+    return words.zh if language == "zh" else words.en
+
+
+def row_line(row: HeightRow, language: Language) -> str:
+    """One row of the table that grades work at height."""
+    text = _TEXT[language]
+    first = metres(row.from_cm)
+    reach = text["above"] if row.up_to_cm is None else text["up_to"].format(first=first, last=metres(row.up_to_cm))
+    return text["row"].format(
+        reach=reach.format(first=first),
+        class_a=grade_name(row.class_a),
+        class_b=grade_name(row.class_b),
+        clause=row.clause,
+        mark=row.mark,
+    )
+
+
+def failing_line(reason: Reason, detail: str, language: Language) -> str:
+    """Why what HQ says is not enough."""
+    code = reason.value
+    return _TEXT[language]["failing"].format(code=code, detail=detail, words=reason_words(code, language))

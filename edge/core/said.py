@@ -1,0 +1,23 @@
+"""What HQ says of the work on a permit itself, beyond who, where and when. None: it does not say, which is no "no"."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from edge.core.codec import LATER
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """``height_cm``: how high above the level of a fall, rounded up. ``factors``: the hazards of work at height."""
+
+    height_cm: int | None = field(default=None, metadata=LATER)
+    factors: tuple[str, ...] | None = field(default=None, metadata=LATER)
+
+
+NOTHING_SAID = Said()
+
+
+def spoken(said: Said) -> dict[str, Any]:
+    """What is said, by the names of the record's fields; what is not said is left out."""
+    named = asdict(said).items()
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in named if value is not None}

@@ -1,0 +1,28 @@
+"""Fields of a permit's record that say what the work is: what its type is judged by at the door. All may be left out.
+
+A gateway that does not know a field freezes the permit: gateways are upgraded before HQ says these.
+"""
+
+from sync.formats.record_fields import Choice, Field, ListOf, Table, Whole
+
+HEIGHT_FACTORS = (
+    "strong_gust",
+    "cold",
+    "cold_water",
+    "slippery",
+    "poor_light",
+    "live_parts",
+    "unsteady_footing",
+    "bad_air",
+    "rescue",
+)
+"""GB 30871-2022 8.1 [V], in its order: gusts of level 5 (8.0 m/s) and above; mean temperature 5 degC or lower; contact
+with water of 12 degC or colder; ice, snow, oil or water underfoot; poor light; live parts nearer than the clause
+allows; swaying ground or a foothold under 500 mm; toxic gas or oxygen under 19.5 %; a disaster or a rescue."""
+
+PERMIT_FACTS: Table = {
+    # Whole centimetres, rounded up: 5.004 m is above 5 m.
+    "height_cm": Field(Whole(0, 100_000), required=False),
+    # An empty list says that there is none; left out, nothing is said.
+    "factors": Field(ListOf(Choice(HEIGHT_FACTORS), most=len(HEIGHT_FACTORS)), required=False),
+}

@@ -1,0 +1,90 @@
+"""What HQ says of the work, over the wire: imported, signed, heard, refused at the door, mended by HQ, granted."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plants import Plant, Template, gas_over_tcp, make_template, plant, until
+
+from hil.modbus_site import ModbusSite
+from hil.modbus_unit import SimulatedUnit, load_profile_data
+
+pytestmark = pytest.mark.system
+
+HEIGHT_CERTIFICATE = {"worker": "w1", "trade": "height", "ends": "2099-01-01", "status": "valid"}
+WIND = """[[bus]]
+id = "b2"
+kind = "tcp"
+host = "127.0.0.1"
+tcp_port = {port}
+timeout_s = 0.3
+poll_s = 0.5
+[[device]]
+id = "wind-1"
+bus = "b2"
+unit = 2
+profile = "renke_rs_fsjt_n01"
+area = "a1"
+no_status_accepted_by = "Wang Fang, HSE, for this test"
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return make_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def windy(template: Template, tmp_path: Path) -> Iterator[Plant]:
+    """A gateway that runs, with a gas detector and an anemometer in a1."""
+    gas, wind = (
+        SimulatedUnit(load_profile_data("honeywell_xcd"), 1),
+        SimulatedUnit(load_profile_data("renke_rs_fsjt_n01"), 2),
+    )
+    gas.set_value("gas", "1.5")
+    buses = ModbusSite([gas]), ModbusSite([wind])
+    devices = gas_over_tcp(buses[0].serve_tcp()) + WIND.format(port=buses[1].serve_tcp())
+    try:
+        with plant(template, tmp_path / "plant", devices) as site:
+            site.hq.start()
+            site.start().wait_good()
+            yield site
+    finally:
+        for bus in buses:
+            bus.close()
+
+
+def missing(site: Plant, name: str = "P1") -> dict[str, str]:
+    """What `permit ready` says: details by reason."""
+    found = json.loads(site.cli("permit", "ready", name, "--json").stdout)
+    (worker,) = found["workers"]
+    return {each["code"]: each["detail"] for each in worker["missing"]}
+
+
+def details(body: dict[str, Any], reason: str) -> list[str]:
+    """What a refusal says of that reason."""
+    return [detail for code, _, detail in body["failing"] if code == reason]
+
+
+def confirm(site: Plant, *options: str) -> None:
+    done = site.cli("permit", "confirm", "P1", "--by", "g1", "--reason", "seen", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_grade_that_is_too_low_for_its_height_is_refused_until_hq_gives_the_right_one(windy: Plant) -> None:
+    windy.hear([{"op": "put", "k": "cert", "id": "c2", "rev": 1, "rec": HEIGHT_CERTIFICATE}])
+    windy.change_permit("P1", 2, type="23", height_cm=1_800, factors=["live_parts"])
+    confirm(windy)
+    body = windy.admit()
+    assert (body["reason"], details(body, "grade_too_low")) == ("grade_too_low", ["18 m, live_parts: IV (24)"])
+    assert missing(windy) == {"grade_too_low": "18 m, live_parts: IV (24)"}
+    for part in ("作业高度 18 m", "live_parts"):
+        assert part in windy.cli("permit", "show", "P1").stdout
+    assert "不足：grade_too_low" in windy.cli("rules", "explain", "P1").stdout
+    windy.change_permit("P1", 3, type="24", height_cm=1_800, factors=["live_parts"])
+    until("nothing is missing", lambda: not missing(windy))
+    assert windy.admit()["decision"] == "granted"
+    assert windy.stop() == 0
+    assert windy.cli("journal", "replay").returncode == 0
