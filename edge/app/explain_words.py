@@ -5,7 +5,7 @@ from typing import Any
 
 from edge.app.explanation import ExplainedArea, ExplainedCondition
 from edge.app.rules_words import MARK_WORDS, exact, limit_text
-from edge.app.said_words import failing_line, row_line, said_lines
+from edge.app.said_words import failing_line, judged_lines, said_lines
 from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.facts import Permit
 from edge.core.interlocks import measured_by, rule_name
@@ -144,7 +144,7 @@ def _type_lines(each: ExplainedArea, known: PermitType, language: Language) -> l
         text[key].format(hours=hours, end=instant(each.ends_ms)),
         *_time_lines(known, text),
         text["approver"].format(approver=known.approver_zh if language == "zh" else known.approver_en),
-        *(row_line(row, language) for row in known.heights),
+        *judged_lines(known, language),
     ]
 
 

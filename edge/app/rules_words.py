@@ -68,7 +68,8 @@ def rule_lines(rule: Rule) -> list[str]:
 
 def type_lines(each: PermitType) -> list[str]:
     """One permit type of a pack."""
-    asked = [name for name, needed in (("guardian", each.guardian), ("harness", each.harness)) if needed]
+    flags = (("guardian", each.guardian), ("harness", each.harness), ("one_blind", each.one_blind))
+    asked = [name for name, needed in flags if needed]
     return [
         f"  {each.code} {each.name_zh} / {each.name_en}: {validity_text(each)}",
         f"    {each.approver_zh} / {each.approver_en}; {', '.join([*asked, *each.certificates])}",
@@ -144,6 +145,7 @@ def type_json(each: PermitType) -> dict[str, Any]:
         "certificates": list(each.certificates),
         "guardian": each.guardian,
         "harness": each.harness,
+        "one_blind": each.one_blind,
         "validity_ms": each.validity_ms,
         "approver_zh": each.approver_zh,
         "approver_en": each.approver_en,

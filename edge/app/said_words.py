@@ -6,6 +6,7 @@ from typing import Any
 from edge.app.wording import Language, reason_words
 from edge.core.heights import HeightRow, grade_name, metres
 from edge.core.reasons import Reason, Words
+from edge.core.rules import PermitType
 
 FACTORS: Mapping[str, Words] = {
     "strong_gust": Words("阵风五级（8.0 m/s）以上", "gusts of level 5 (8.0 m/s) and above"),
@@ -20,10 +21,20 @@ FACTORS: Mapping[str, Words] = {
 }
 """The hazard factors of work at height, by their words in a record."""
 
+OPERATIONS: Mapping[str, Words] = {
+    "insert": Words("装（堵）盲板", "a blind goes in"),
+    "remove": Words("拆（抽）盲板", "a blind comes out"),
+}
+"""What is done with a blind, by its words in a record."""
+
 _TEXT: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "height": "height {height}",
         "factors": "hazard factors: {factors}",
+        "blinds": "blinds: {blinds}",
+        "operations": "operations: {operations}",
+        "pipe": "pipe {pipe}",
+        "one_blind": "  one permit is one blind and one operation, alone on its pipe (alarm 20)",
         "none": "none",
         "row": "  height {reach}: {class_a}, with a hazard factor {class_b}; {clause} [{mark}]",
         "up_to": "{first} to {last}",
@@ -33,6 +44,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
     "zh": {
         "height": "作业高度 {height}",
         "factors": "危险因素：{factors}",
+        "blinds": "盲板：{blinds}",
+        "operations": "作业：{operations}",
+        "pipe": "管道 {pipe}",
+        "one_blind": "  一票一板一作业，同一管道只许一票（报警 20）",
         "none": "无",
         "row": "  高度 {reach}：{class_a}，有危险因素时 {class_b}；{clause} [{mark}]",
         "up_to": "{first} 至 {last}",
@@ -54,6 +69,13 @@ def _said(said: Mapping[str, Any], language: Language) -> Iterator[str]:
     if "factors" in said:
         yield text["factors"].format(factors=_listed(said["factors"], FACTORS, language))
 
+    if "blinds" in said:
+        yield text["blinds"].format(blinds=", ".join(said["blinds"]) or text["none"])
+    if "operations" in said:
+        yield text["operations"].format(operations=_listed(said["operations"], OPERATIONS, language))
+    if "pipe" in said:
+        yield text["pipe"].format(pipe=said["pipe"])
+
 
 def _listed(codes: list[str], words: Mapping[str, Words], language: Language) -> str:
     """The codes with their words; a code that this version does not know stands alone."""
@@ -63,6 +85,13 @@ def _listed(codes: list[str], words: Mapping[str, Words], language: Language) ->
 
 def _in(words: Words, language: Language) -> str:
     return words.zh if language == "zh" else words.en
+
+
+def judged_lines(known: PermitType, language: Language) -> Iterator[str]:
+    """What of it a permit type is judged by."""
+    yield from (row_line(row, language) for row in known.heights)
+    if known.one_blind:
+        yield _TEXT[language]["one_blind"]
 
 
 def row_line(row: HeightRow, language: Language) -> str:

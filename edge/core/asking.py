@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from edge.core.blinds import same_pipe
 from edge.core.checking import checks_of
 from edge.core.clock import ClockInterval
 from edge.core.decision import decide
@@ -87,6 +88,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         unlinked=unlinked(permit, facts),
         incomplete=incomplete(state, permit, facts, clock),
         analysed_today=_analysed_today(state, permit, known, clock),
+        same_pipe=same_pipe(state, permit, clock) if known is not None and known.one_blind else (),
     )
 
 

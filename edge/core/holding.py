@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from edge.core.beside import beside_of
 from edge.core.breaks import alarm_of, pause, resume
 from edge.core.checking import checks_of
 from edge.core.entries import Json
@@ -81,7 +82,7 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
             gone.add(permit.permit)
     if applied.complete:
         gone |= turn.state.permits.keys() - permits.keys()
-    turn.change(permits=permits)
+    turn.change(permits=permits, beside=beside_of(turn.state.beside, applied))
     durable = turn.state.durable
     for permit_id in {**durable.running, **durable.guardians, **durable.harness}:
         if permit_id in gone or (applied.complete and permit_id not in permits):

@@ -1,5 +1,6 @@
 """What HQ says of the work itself, against what the type of the permit is judged by."""
 
+from edge.core.blinds import blind_failing
 from edge.core.facts import Permit
 from edge.core.heights import height_failing
 from edge.core.reasons import Reason
@@ -13,4 +14,5 @@ def facts_failing(permit: Permit, known: PermitType | None, demanded: bool) -> t
     """
     if known is None:
         return ()
-    return height_failing(permit.permit_type, known.heights, permit.said, demanded)
+    found = height_failing(permit.permit_type, known.heights, permit.said, demanded)
+    return (*found, *blind_failing(permit.said, demanded)) if known.one_blind else found

@@ -38,6 +38,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(reason)
     for reason, detail in facts_failing(each.permit, each.permit_type, question.limits.permit_facts):
         fail(reason, detail)
+    for permit in each.same_pipe:
+        fail(Reason.BLIND_SAME_PIPE, permit)
     if not each.analysed_today:
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*standing(each), *window(question, token, each), *_person(question, token, each)):

@@ -63,6 +63,9 @@ class Reason(Enum):
     NOT_UPGRADED_EVENT = "not_upgraded_event"
     GRADE_TOO_LOW = "grade_too_low"
     HEIGHT_UNKNOWN = "height_unknown"
+    BLIND_NOT_ONE = "blind_not_one"
+    BLIND_SAME_PIPE = "blind_same_pipe"
+    BLIND_UNKNOWN = "blind_unknown"
     LINKED_PERMIT_MISSING = "linked_permit_missing"
     LINKED_PERMIT_NOT_IN_FORCE = "linked_permit_not_in_force"
     BADGE_OUTDATED = "badge_outdated"
@@ -175,6 +178,16 @@ WORDS: dict[Reason, Words] = {
     ),
     Reason.HEIGHT_UNKNOWN: Words(
         "作业票未写明作业高度或危险因素，请联系班组长", "Permit does not say height or hazard factors: see your foreman"
+    ),
+    Reason.BLIND_NOT_ONE: Words(
+        "盲板抽堵须一票一板一作业，请重新办票", "One permit is one blind and one operation: get a permit for each"
+    ),
+    Reason.BLIND_SAME_PIPE: Words(
+        "同一管道已有其他盲板抽堵作业票，请联系班组长", "Another blinding permit is on this pipe: see your foreman"
+    ),
+    Reason.BLIND_UNKNOWN: Words(
+        "作业票未写明盲板、作业或管道，请联系班组长",
+        "Permit does not say blind, operation or pipe: see your foreman",
     ),
     Reason.LINKED_PERMIT_MISSING: Words(
         "关联作业票缺失或未互相关联，请联系班组长",

@@ -8,10 +8,16 @@ from edge.core.codec import LATER
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """``height_cm``: how high above the level of a fall, rounded up. ``factors``: the hazards of work at height."""
+    """``height_cm``: how high above the level of a fall, rounded up. ``factors``: the hazards of work at height.
+
+    ``blinds`` and ``operations`` (``insert``, ``remove``): what is done on a ``pipe``.
+    """
 
     height_cm: int | None = field(default=None, metadata=LATER)
     factors: tuple[str, ...] | None = field(default=None, metadata=LATER)
+    blinds: tuple[str, ...] | None = field(default=None, metadata=LATER)
+    operations: tuple[str, ...] | None = field(default=None, metadata=LATER)
+    pipe: str | None = field(default=None, metadata=LATER)
 
 
 NOTHING_SAID = Said()

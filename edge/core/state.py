@@ -131,7 +131,8 @@ class State:
 
     ``clear_since`` tells, for each tripped permit, since when all its conditions are good again. ``alarms_until``
     is, by area, when a timed siren ends; ``sirens`` what was last commanded. ``watched`` lists, by device, the running
-    permits that an interlock binds to it. ``failing``: the journal's last commit failed.
+    permits that an interlock binds to it. ``failing``: the journal's last commit failed. ``beside``: open permits of
+    the whole site whose work may stand in the way of other work, see ``edge.core.beside``.
     """
 
     site: Site
@@ -142,6 +143,7 @@ class State:
     doors: Mapping[str, DoorState] = field(default_factory=dict)
     memories: Mapping[str, DeviceMemory] = field(default_factory=dict)
     permits: Mapping[str, Permit] = field(default_factory=dict)
+    beside: Mapping[str, Permit] = field(default_factory=dict)
     watched: Mapping[str, tuple[Watch, ...]] = field(default_factory=dict)
     pending: Mapping[int, Grant] = field(default_factory=dict)
     gathers: Mapping[str, int] = field(default_factory=dict)

@@ -266,7 +266,13 @@ def _permit(row: tuple[str, bytes, int]) -> Permit:
 
 def _said(record: dict[str, Any]) -> Said:
     """What the record says of the work itself."""
-    return Said(height_cm=record.get("height_cm"), factors=_words(record, "factors"))
+    return Said(
+        height_cm=record.get("height_cm"),
+        factors=_words(record, "factors"),
+        blinds=_words(record, "blinds"),
+        operations=_words(record, "operations"),
+        pipe=record.get("pipe"),
+    )
 
 
 def _words(record: dict[str, Any], name: str) -> tuple[str, ...] | None:

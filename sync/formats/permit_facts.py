@@ -3,7 +3,7 @@
 A gateway that does not know a field freezes the permit: gateways are upgraded before HQ says these.
 """
 
-from sync.formats.record_fields import Choice, Field, ListOf, Table, Whole
+from sync.formats.record_fields import Choice, Field, Identifier, ListOf, Table, Whole
 
 HEIGHT_FACTORS = (
     "strong_gust",
@@ -20,9 +20,15 @@ HEIGHT_FACTORS = (
 with water of 12 degC or colder; ice, snow, oil or water underfoot; poor light; live parts nearer than the clause
 allows; swaying ground or a foothold under 500 mm; toxic gas or oxygen under 19.5 %; a disaster or a rescue."""
 
+BLIND_OPERATIONS = ("insert", "remove")
+
 PERMIT_FACTS: Table = {
     # Whole centimetres, rounded up: 5.004 m is above 5 m.
     "height_cm": Field(Whole(0, 100_000), required=False),
     # An empty list says that there is none; left out, nothing is said.
     "factors": Field(ListOf(Choice(HEIGHT_FACTORS), most=len(HEIGHT_FACTORS)), required=False),
+    "blinds": Field(ListOf(Identifier(), most=32), required=False),
+    "operations": Field(ListOf(Choice(BLIND_OPERATIONS), most=len(BLIND_OPERATIONS)), required=False),
+    # Written in one way for one pipe: two permits are on one pipe if these are equal.
+    "pipe": Field(Identifier(), required=False),
 }

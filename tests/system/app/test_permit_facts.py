@@ -37,6 +37,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 @pytest.fixture
+def running(template: Template, tmp_path: Path) -> Iterator[Plant]:
+    """A gateway that runs, with a gas detector in a1."""
+    with plant(template, tmp_path / "plant") as site:
+        site.hq.start()
+        site.start().wait_good()
+        yield site
+
+
+@pytest.fixture
 def windy(template: Template, tmp_path: Path) -> Iterator[Plant]:
     """A gateway that runs, with a gas detector and an anemometer in a1."""
     gas, wind = (
@@ -88,3 +97,22 @@ def test_a_grade_that_is_too_low_for_its_height_is_refused_until_hq_gives_the_ri
     assert windy.admit()["decision"] == "granted"
     assert windy.stop() == 0
     assert windy.cli("journal", "replay").returncode == 0
+
+
+def test_blinding_is_refused_for_two_operations_and_for_a_pipe_that_another_permit_is_on(running: Plant) -> None:
+    one = {"type": "50", "blinds": ["B-7"], "operations": ["insert"], "pipe": "L-100"}
+    running.change_permit("P1", 2, **{**one, "operations": ["insert", "remove"]})
+    body = running.admit()
+    assert (body["reason"], body["alarms"]) == ("blind_not_one", ["20"])
+    assert details(body, "blind_not_one") == ["operations: insert, remove"]
+    running.change_permit("P2", 2, **{**one, "blinds": ["B-8"]})
+    running.change_permit("P1", 3, **one)
+    body = running.tap("w1")
+    assert (body["reasons"], details(body, "blind_same_pipe")) == (["blind_same_pipe"], ["P2"])
+    assert missing(running) == {"blind_same_pipe": "P2"}
+    assert "一票一板一作业" in running.cli("rules", "explain", "P1").stdout
+    running.change_permit("P2", 3, **{**one, "blinds": ["B-8"], "status": 5})
+    until("nothing is missing", lambda: not missing(running))
+    assert running.tap("w1")["decision"] == "granted"
+    assert running.stop() == 0
+    assert running.cli("journal", "replay").returncode == 0

@@ -1,12 +1,18 @@
 """What HQ says of the work, in words: every code has them in both languages."""
 
-from edge.app.said_words import _TEXT, FACTORS, said_lines
-from sync.formats.permit_facts import HEIGHT_FACTORS
+import pytest
+
+from edge.app.said_words import _TEXT, FACTORS, OPERATIONS, said_lines
+from edge.core.reasons import Words
+from sync.formats.permit_facts import BLIND_OPERATIONS, HEIGHT_FACTORS
 
 
-def test_every_factor_that_a_record_may_name_has_words_in_both_languages() -> None:
-    assert tuple(FACTORS) == HEIGHT_FACTORS
-    assert all(each.zh and each.en and each.zh != each.en for each in FACTORS.values())
+@pytest.mark.parametrize(("words", "codes"), [(FACTORS, HEIGHT_FACTORS), (OPERATIONS, BLIND_OPERATIONS)])
+def test_every_code_that_a_record_may_name_has_words_in_both_languages(
+    words: dict[str, Words], codes: tuple[str, ...]
+) -> None:
+    assert tuple(words) == codes
+    assert all(each.zh and each.en and each.zh != each.en for each in words.values())
 
 
 def test_every_sentence_is_there_in_both_languages() -> None:

@@ -316,6 +316,24 @@ def _height_unknown():
     return _tap(facts(permits=[p1]), lambda bench: replace_site(bench, policy=policy))
 
 
+@produces(Reason.BLIND_NOT_ONE)
+def _blind_not_one():
+    return _changed(permit_type="50", said=Said(blinds=("B1", "B2")))
+
+
+@produces(Reason.BLIND_SAME_PIPE)
+def _blind_same_pipe():
+    p1, p2 = (permit(name, permit_type="50", said=Said(pipe="L1")) for name in ("P1", "P2"))
+    return _tap(facts(permits=[p1], authority_size=6), lambda bench: bench.authority(p1, p2, size=6))
+
+
+@produces(Reason.BLIND_UNKNOWN)
+def _blind_unknown():
+    p1 = permit(permit_type="50")
+    policy = replace(POLICY, permit_facts=True)
+    return _tap(facts(permits=[p1]), lambda bench: replace_site(bench, policy=policy))
+
+
 @produces(Reason.WRONG_AREA)
 def _wrong_area():
     return _tap(door="d3")

@@ -210,6 +210,9 @@ def test_two_unreadable_entries_have_two_freeze_ids() -> None:
     ("field", "good", "bad"),
     [
         ("height_cm", [0, 1_800, 100_000], [-1, 18.0, "18", 100_001, True]),
+        ("blinds", [[], ["B-1"], ["B-1", "B-2"]], ["B-1", [1], ["B 1"], ["B-1", "B-1"]]),
+        ("operations", [[], ["insert"], ["insert", "remove"]], ["insert", ["swap"], ["insert", "insert"]]),
+        ("pipe", ["L-100"], ["", "L 100", 7, ["L-100"]]),
         ("factors", [[], ["cold", "bad_air"]], ["cold", ["windy"], ["cold", "cold"]]),
     ],
 )
