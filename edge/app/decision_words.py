@@ -209,7 +209,7 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
         for age_ms in (each.guardian_age_ms, each.harness_age_ms)
     )
     limit = seconds(question.limits.guardian_ms)
-    said = said_lines(spoken(permit.said), language)
+    said = said_lines(spoken(permit.said), each.confirmed, language)
     return [
         line,
         *(f"  {each}" for each in (text["guardian"].format(age=guardian, limit=limit, harness=harness), *said)),

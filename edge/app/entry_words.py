@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from edge.app.said_words import CONFIRMATIONS
 from edge.app.wording import LANGUAGES, NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.reasons import Words
 from edge.ports.stores import GapWhy
@@ -50,7 +51,7 @@ KINDS: Mapping[str, Words] = {
     "model.own": Words("使用现场自编的设备型号文件", "a register map that the site wrote itself is in use"),
     "permit.begun": Words("作业开始", "work on a permit began"),
     "permit.closed": Words("作业票关闭", "a permit was closed"),
-    "permit.confirmed": Words("监护人已确认安全带", "a guardian confirmed the harness"),
+    "permit.confirmed": Words("监护人已确认", "a guardian confirmed something before work"),
     "permit.overdue": Words("作业超时未结束", "running work reached its end and was not closed"),
     "permit.paused": Words("作业暂停", "work was paused"),
     "permit.record_missed": Words("读数记录逾期", "a record of the readings is overdue"),
@@ -112,6 +113,7 @@ _LABELS: Mapping[str, Words] = {
     "period_ms": Words("记录间隔", "period"),
     "permit": Words("作业票", "permit"),
     "permit_type": Words("作业类型", "permit type"),
+    "permit_version": Words("作业票版本", "permit version"),
     "permits": Words("作业票", "permits"),
     "quality": Words("读数质量", "quality"),
     "reader": Words("读卡器", "reader"),
@@ -142,8 +144,9 @@ WHAT: Mapping[str, Words] = {
     "files": Words("封存文件", "sealed files"),
     "readings": Words("读数", "readings"),
     "rows": Words("数据库中的读数副本", "rows in the database"),
+    **CONFIRMATIONS,
 }
-"""What a code in the field ``what`` of an entry about readings says."""
+"""What a code in the field ``what`` of an entry says."""
 
 _FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
 _QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})

@@ -66,6 +66,7 @@ def _told(config: Config, permit_id: str) -> dict[str, Any]:
             "why": str(error),
             "running": False,
             "kept": [],
+            "confirmed": [],
             "clock": clock,
             "conditions": [],
         }
@@ -77,7 +78,7 @@ def _ground(config: Config, told: dict[str, Any]) -> Ground:
     hi_ms = None if clock["hi_ms"] is None else UtcMs(clock["hi_ms"])
     readings = {each["interlock"]: each for each in told["conditions"]}
     interval = ClockInterval(UtcMs(clock["lo_ms"]), hi_ms, source)
-    return Ground(interval, tuple(told["kept"]), readings, config.policy.permit_facts)
+    return Ground(interval, tuple(told["kept"]), readings, config.policy.permit_facts, tuple(told["confirmed"]))
 
 
 def _areas(config: Config, permit: Permit, ground: Ground) -> list[ExplainedArea]:
@@ -92,7 +93,7 @@ def _lines(
     config: Config, permit: Permit, told: dict[str, Any], areas: list[ExplainedArea], language: Language
 ) -> list[str]:
     models = {device.id: device.profile for device in config.devices}
-    lines = [*head_lines(permit, permit.permit_type, language), f"  {time_line(told['clock'], language)}"]
+    lines = [*head_lines(permit, tuple(told["confirmed"]), language), f"  {time_line(told['clock'], language)}"]
     if not told["answers"]:
         lines.append(f"  {note('guessed', language)} ({told['why']})")
     for each in areas:
@@ -113,6 +114,7 @@ def _json(
         "gateway_answers": told["answers"],
         "running": told["running"],
         "kept": told["kept"],
+        "confirmed": told["confirmed"],
         "clock": told["clock"],
         "areas": [_area_json(each) for each in areas],
         "elsewhere": elsewhere,

@@ -93,12 +93,12 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
 }
 
 
-def head_lines(permit: Permit, code: str, language: Language) -> list[str]:
-    """The permit itself."""
+def head_lines(permit: Permit, confirmed: tuple[str, ...], language: Language) -> list[str]:
+    """The permit itself, and what was confirmed on site."""
     text = _TEXT[language]
     window = text["window"].format(start=instant(permit.not_before_ms), end=instant(permit.not_after_ms))
-    said = (f"  {each}" for each in said_lines(spoken(permit.said), language))
-    return [text["head"].format(permit=permit.permit, type=code), window, *said]
+    said = (f"  {each}" for each in said_lines(spoken(permit.said), confirmed, language))
+    return [text["head"].format(permit=permit.permit, type=permit.permit_type), window, *said]
 
 
 def time_line(clock: Mapping[str, Any], language: Language) -> str:

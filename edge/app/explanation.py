@@ -44,20 +44,21 @@ class ExplainedArea:
     unfitted: tuple[tuple[RulePack, Rule], ...]
     unjudged: tuple[tuple[RulePack, Unjudged], ...]
     later: tuple[Edition, ...]
-    facts: tuple[tuple[Reason, str], ...]
+    facts: tuple[tuple[Reason, str | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What an explanation rests on: the time, the versions that the work keeps, the daemon's readings by condition.
 
-    ``permit_facts``: HQ must say what a permit is judged by.
+    ``permit_facts``: HQ must say what a permit is judged by; ``confirmed``: what was confirmed on site.
     """
 
     clock: ClockInterval
     kept: tuple[str, ...]
     readings: Mapping[str, Mapping[str, Any]]
     permit_facts: bool = False
+    confirmed: tuple[str, ...] = ()
 
 
 def explain_area(
@@ -87,7 +88,7 @@ def explain_area(
         unfitted=tuple(each for each in rules if _unfitted(each[1], channels)),
         unjudged=tuple((pack, each) for pack in held for each in pack.unjudged if code in each.permit_types),
         later=tuple(each for each in plan.editions if each.name not in names and _begins(each, ground.clock)),
-        facts=facts_failing(permit, known, ground.permit_facts),
+        facts=facts_failing(permit, known, ground.confirmed, ground.permit_facts),
     )
 
 

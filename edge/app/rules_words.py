@@ -72,7 +72,7 @@ def type_lines(each: PermitType) -> list[str]:
     asked = [name for name, needed in flags if needed]
     return [
         f"  {each.code} {each.name_zh} / {each.name_en}: {validity_text(each)}",
-        f"    {each.approver_zh} / {each.approver_en}; {', '.join([*asked, *each.certificates])}",
+        f"    {each.approver_zh} / {each.approver_en}; {', '.join([*asked, *each.confirm, *each.certificates])}",
         f"    {each.clause} [{each.mark}]",
     ]
 
@@ -146,6 +146,7 @@ def type_json(each: PermitType) -> dict[str, Any]:
         "guardian": each.guardian,
         "harness": each.harness,
         "one_blind": each.one_blind,
+        "confirm": list(each.confirm),
         "validity_ms": each.validity_ms,
         "approver_zh": each.approver_zh,
         "approver_en": each.approver_en,

@@ -1,9 +1,10 @@
 """What HQ says of the work itself, in words, and how it is judged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edge.app.wording import Language, reason_words
+from edge.core.confirmations import Confirmation
 from edge.core.heights import HeightRow, grade_name, metres
 from edge.core.reasons import Reason, Words
 from edge.core.rules import PermitType
@@ -27,6 +28,14 @@ OPERATIONS: Mapping[str, Words] = {
 }
 """What is done with a blind, by its words in a record."""
 
+CONFIRMATIONS: Mapping[str, Words] = {
+    Confirmation.HARNESS.value: Words("安全带已系", "the harness is worn"),
+    Confirmation.BRIEFING.value: Words("安全交底", "briefing"),
+    Confirmation.RISK_ANALYSIS.value: Words("风险分析", "risk analysis"),
+    Confirmation.MEASURES.value: Words("安全措施", "safety measures"),
+}
+"""What people confirm before work, by its words in records and entries."""
+
 _TEXT: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "height": "height {height}",
@@ -35,11 +44,14 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "operations": "operations: {operations}",
         "pipe": "pipe {pipe}",
         "one_blind": "  one permit is one blind and one operation, alone on its pipe (alarm 20)",
+        "confirmed": "confirmed by HQ: {confirmed}",
+        "here": "confirmed on site: {confirmed}",
+        "confirm": "  before work confirmed by HQ or the guardian (alarms 70, 80, 90): {confirm}",
         "none": "none",
         "row": "  height {reach}: {class_a}, with a hazard factor {class_b}; {clause} [{mark}]",
         "up_to": "{first} to {last}",
         "above": "{first} and above",
-        "failing": "  NOT ENOUGH: {code} [{detail}]: {words}",
+        "failing": "  NOT ENOUGH: {code}{detail}: {words}",
     },
     "zh": {
         "height": "作业高度 {height}",
@@ -48,18 +60,22 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "operations": "作业：{operations}",
         "pipe": "管道 {pipe}",
         "one_blind": "  一票一板一作业，同一管道只许一票（报警 20）",
+        "confirmed": "总部已确认：{confirmed}",
+        "here": "现场已确认：{confirmed}",
+        "confirm": "  作业前须由总部或监护人确认（报警 70、80、90）：{confirm}",
         "none": "无",
         "row": "  高度 {reach}：{class_a}，有危险因素时 {class_b}；{clause} [{mark}]",
         "up_to": "{first} 至 {last}",
         "above": "{first} 及以上",
-        "failing": "  不足：{code} [{detail}]：{words}",
+        "failing": "  不足：{code}{detail}：{words}",
     },
 }
 
 
-def said_lines(said: Mapping[str, Any], language: Language) -> list[str]:
-    """What HQ says (``edge.core.said.spoken``), a line for each thing; nothing: no line."""
-    return list(_said(said, language))
+def said_lines(said: Mapping[str, Any], here: Sequence[str], language: Language) -> list[str]:
+    """What HQ says (``edge.core.said.spoken``), a line for each thing, and what was confirmed ``here``."""
+    confirmed = _TEXT[language]["here"].format(confirmed=_listed(here, CONFIRMATIONS, language))
+    return [*_said(said, language), *([confirmed] if here else [])]
 
 
 def _said(said: Mapping[str, Any], language: Language) -> Iterator[str]:
@@ -75,9 +91,11 @@ def _said(said: Mapping[str, Any], language: Language) -> Iterator[str]:
         yield text["operations"].format(operations=_listed(said["operations"], OPERATIONS, language))
     if "pipe" in said:
         yield text["pipe"].format(pipe=said["pipe"])
+    if "confirmed" in said:
+        yield text["confirmed"].format(confirmed=_listed(said["confirmed"], CONFIRMATIONS, language))
 
 
-def _listed(codes: list[str], words: Mapping[str, Words], language: Language) -> str:
+def _listed(codes: Sequence[str], words: Mapping[str, Words], language: Language) -> str:
     """The codes with their words; a code that this version does not know stands alone."""
     known = (f"{code} ({_in(words[code], language)})" if code in words else code for code in codes)
     return ", ".join(known) or _TEXT[language]["none"]
@@ -92,6 +110,8 @@ def judged_lines(known: PermitType, language: Language) -> Iterator[str]:
     yield from (row_line(row, language) for row in known.heights)
     if known.one_blind:
         yield _TEXT[language]["one_blind"]
+    if known.confirm:
+        yield _TEXT[language]["confirm"].format(confirm=_listed(known.confirm, CONFIRMATIONS, language))
 
 
 def row_line(row: HeightRow, language: Language) -> str:
@@ -108,7 +128,8 @@ def row_line(row: HeightRow, language: Language) -> str:
     )
 
 
-def failing_line(reason: Reason, detail: str, language: Language) -> str:
+def failing_line(reason: Reason, detail: str | None, language: Language) -> str:
     """Why what HQ says is not enough."""
     code = reason.value
-    return _TEXT[language]["failing"].format(code=code, detail=detail, words=reason_words(code, language))
+    about = f" [{detail}]" if detail else ""
+    return _TEXT[language]["failing"].format(code=code, detail=about, words=reason_words(code, language))

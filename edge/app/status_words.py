@@ -146,7 +146,7 @@ def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
     status = _STATUSES.get(permit["hq_status"], _OVER)[language == "zh"]
     window = {"start": instant(permit["not_before_ms"]), "end": instant(permit["ends_ms"]), "status": status}
     people = {name: ", ".join(permit[name]) for name in ("workers", "guardians")}
-    said = (f"  {each}" for each in said_lines(permit["said"], language))
+    said = (f"  {each}" for each in said_lines(permit["said"], permit["confirmed"], language))
     return [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people), *said]
 
 

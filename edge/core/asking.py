@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from edge.core.blinds import same_pipe
 from edge.core.checking import checks_of
 from edge.core.clock import ClockInterval
+from edge.core.confirmations import confirmed_now
 from edge.core.decision import decide
 from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.interlocks import NO_DEMANDS, measure
@@ -89,6 +90,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         incomplete=incomplete(state, permit, facts, clock),
         analysed_today=_analysed_today(state, permit, known, clock),
         same_pipe=same_pipe(state, permit, clock) if known is not None and known.one_blind else (),
+        confirmed=confirmed_now(durable.confirmed.get(permit.permit, {}), permit.version),
     )
 
 

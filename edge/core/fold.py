@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.core.clock import Anchor, ClockSource
+from edge.core.confirmations import Confirmation, Confirmed
 from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, with_check
@@ -53,7 +54,7 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             )
             return replace(durable, running={**durable.running, permit: begun})
         case "permit.confirmed":
-            return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
+            return _confirmed(durable, entry, permit, body)
         case "permit.tripped":
             trip = Trip(permit, entry.seq, body["reason"], body["interlock"], None)
             return replace(durable, trips={**durable.trips, permit: trip})
@@ -76,6 +77,7 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
                 pauses=without(durable.pauses, permit),
                 guardians=without(durable.guardians, permit),
                 harness=without(durable.harness, permit),
+                confirmed=without(durable.confirmed, permit),
             )
     return durable
 
@@ -95,6 +97,15 @@ def _retested(durable: Durable, entry: Entry, permit: str) -> Durable:
         pauses=_changed(durable.pauses, permit, retest=entry.seq),
         running=_changed(durable.running, permit, analysed=_moment(entry)),
     )
+
+
+def _confirmed(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """Entries of earlier versions do not say what was confirmed: it was the harness."""
+    what = body.get("what", Confirmation.HARNESS.value)
+    if what == Confirmation.HARNESS.value:
+        return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
+    held = {**durable.confirmed.get(permit, {}), what: Confirmed(body["by"], entry.seq, body["permit_version"])}
+    return replace(durable, confirmed={**durable.confirmed, permit: held})
 
 
 def _changed(mapping: Mapping[str, Any], key: str, **changes: Any) -> Mapping[str, Any]:

@@ -84,7 +84,7 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
         gone |= turn.state.permits.keys() - permits.keys()
     turn.change(permits=permits, beside=beside_of(turn.state.beside, applied))
     durable = turn.state.durable
-    for permit_id in {**durable.running, **durable.guardians, **durable.harness}:
+    for permit_id in {**durable.running, **durable.guardians, **durable.harness, **durable.confirmed}:
         if permit_id in gone or (applied.complete and permit_id not in permits):
             turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
     return gone
@@ -146,11 +146,12 @@ def _done(turn: Turn, act: Operator, kind: str, body: dict[str, Json]) -> None:
 
 
 def _confirm(turn: Turn, act: Operator, permit: Permit) -> None:
-    """The guardian has seen the harness. Flagged for review: a person said it, no camera did."""
+    """The guardian has seen to it. Flagged for review: a person said it, no camera or system did."""
     if act.by not in permit.guardians:
         _refuse(turn, act, ["not_guardian"])
         return
-    _done(turn, act, "permit.confirmed", {"condition": "harness", "review": True})
+    body: dict[str, Json] = {"what": act.what.value, "permit_version": permit.version, "review": True}
+    _done(turn, act, "permit.confirmed", body)
 
 
 def _failing(turn: Turn, permit: Permit) -> list[str]:

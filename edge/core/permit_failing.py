@@ -36,7 +36,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(Reason.LINKED_PERMIT_NOT_IN_FORCE, permit)
     for reason in each.not_upgraded:
         fail(reason)
-    for reason, detail in facts_failing(each.permit, each.permit_type, question.limits.permit_facts):
+    told = (each.permit, each.permit_type, each.confirmed)
+    for reason, detail in facts_failing(*told, demanded=question.limits.permit_facts):
         fail(reason, detail)
     for permit in each.same_pipe:
         fail(Reason.BLIND_SAME_PIPE, permit)

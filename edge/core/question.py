@@ -43,7 +43,8 @@ class PermitSlice:
     None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures. ``checks``
     are those of the instruments that measure. ``analysed_today`` is False for work that needs an analysis each day and
     has none of this one. ``unlinked`` are permits that it names and that do not name it, or are not known;
-    ``incomplete`` those that are not in force now. ``same_pipe`` are other permits on its pipe.
+    ``incomplete`` those that are not in force now. ``same_pipe`` are other permits on its pipe,
+    ``confirmed`` what was confirmed on site for this version of it.
     """
 
     permit: Permit
@@ -62,6 +63,7 @@ class PermitSlice:
     not_upgraded: tuple[Reason, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
     same_pipe: tuple[str, ...] = field(default=(), metadata=LATER)
+    confirmed: tuple[str, ...] = field(default=(), metadata=LATER)
 
     @property
     def ends_ms(self) -> int:

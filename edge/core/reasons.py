@@ -66,6 +66,9 @@ class Reason(Enum):
     BLIND_NOT_ONE = "blind_not_one"
     BLIND_SAME_PIPE = "blind_same_pipe"
     BLIND_UNKNOWN = "blind_unknown"
+    BRIEFING_MISSING = "briefing_missing"
+    RISK_ANALYSIS_MISSING = "risk_analysis_missing"
+    MEASURES_MISSING = "measures_missing"
     LINKED_PERMIT_MISSING = "linked_permit_missing"
     LINKED_PERMIT_NOT_IN_FORCE = "linked_permit_not_in_force"
     BADGE_OUTDATED = "badge_outdated"
@@ -188,6 +191,15 @@ WORDS: dict[Reason, Words] = {
     Reason.BLIND_UNKNOWN: Words(
         "作业票未写明盲板、作业或管道，请联系班组长",
         "Permit does not say blind, operation or pipe: see your foreman",
+    ),
+    Reason.BRIEFING_MISSING: Words(
+        "作业前安全交底未确认，请监护人确认", "Briefing before work not confirmed: ask the guardian to confirm"
+    ),
+    Reason.RISK_ANALYSIS_MISSING: Words(
+        "作业风险分析未确认，请监护人确认", "Risk analysis not confirmed: ask the guardian to confirm"
+    ),
+    Reason.MEASURES_MISSING: Words(
+        "安全措施未确认，请监护人确认", "Safety measures not confirmed: ask the guardian to confirm"
     ),
     Reason.LINKED_PERMIT_MISSING: Words(
         "关联作业票缺失或未互相关联，请联系班组长",

@@ -33,7 +33,8 @@ class PermitType:
     ``validity_ms``: the longest that a permit of this type holds; ``break_ms``: the longest break without a new
     analysis; ``record_ms``: how often readings are recorded; None where the standard sets no time. ``daily_analysis``:
     one each day. ``approver``: who approves it. ``heights``: the table that grades work at height, empty: none does.
-    ``one_blind``: such a permit is one blind and one operation, and alone on its pipe.
+    ``one_blind``: such a permit is one blind and one operation, and alone on its pipe. ``confirm``: what must be
+    confirmed before work, see ``edge.core.confirmations``.
     """
 
     code: str
@@ -52,6 +53,7 @@ class PermitType:
     approver_en: str = field(default="", metadata=LATER)
     heights: tuple[HeightRow, ...] = field(default=(), metadata=LATER)
     one_blind: bool = field(default=False, metadata=LATER)
+    confirm: tuple[str, ...] = field(default=(), metadata=LATER)
 
     def end_ms(self, begins_ms: int, ends_ms: int) -> int:
         """When a permit of this type ends, exclusive: at its own end, or once it has held as long as its type allows.
@@ -200,6 +202,7 @@ def strictest(known: Sequence[PermitType]) -> PermitType | None:
             daily_analysis=together.daily_analysis or each.daily_analysis,
             record_ms=_shortest(together.record_ms, each.record_ms),
             one_blind=together.one_blind or each.one_blind,
+            confirm=tuple(dict.fromkeys((*together.confirm, *each.confirm))),
             heights=tuple(dict.fromkeys((*together.heights, *each.heights))),
         )
     return together

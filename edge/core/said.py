@@ -10,7 +10,8 @@ from edge.core.codec import LATER
 class Said:
     """``height_cm``: how high above the level of a fall, rounded up. ``factors``: the hazards of work at height.
 
-    ``blinds`` and ``operations`` (``insert``, ``remove``): what is done on a ``pipe``.
+    ``blinds`` and ``operations`` (``insert``, ``remove``): what is done on a ``pipe``. ``confirmed``: what
+    HQ vouches for.
     """
 
     height_cm: int | None = field(default=None, metadata=LATER)
@@ -18,6 +19,7 @@ class Said:
     blinds: tuple[str, ...] | None = field(default=None, metadata=LATER)
     operations: tuple[str, ...] | None = field(default=None, metadata=LATER)
     pipe: str | None = field(default=None, metadata=LATER)
+    confirmed: tuple[str, ...] | None = field(default=None, metadata=LATER)
 
 
 NOTHING_SAID = Said()

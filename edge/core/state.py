@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from edge.core.clock import Anchor
 from edge.core.codec import LATER
+from edge.core.confirmations import Confirmed
 from edge.core.doors import DoorState
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
@@ -78,7 +79,8 @@ class Durable:
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
     as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
-    that an entry was ever stamped with: it is not earlier now.
+    that an entry was ever stamped with: it is not earlier now. ``confirmed`` gives, by permit, what was confirmed
+    on site.
     """
 
     next_entry: int = 0
@@ -94,6 +96,7 @@ class Durable:
     instruments: Register = field(default_factory=dict)
     anchor: Anchor | None = None
     lowest_ms: int = 0
+    confirmed: Mapping[str, Mapping[str, Confirmed]] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

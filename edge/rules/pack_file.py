@@ -107,6 +107,7 @@ def _permit_type(table: Table) -> PermitType:
         daily_analysis=table.getbool("daily_analysis", default=False),
         record_ms=_minutes(table, "record_min", 1),
         one_blind=table.getbool("one_blind", default=False),
+        confirm=fields.confirmations(table),
         approver_zh=fields.text(table, "approver_zh"),
         approver_en=fields.text(table, "approver_en"),
     )

@@ -272,6 +272,7 @@ def _said(record: dict[str, Any]) -> Said:
         blinds=_words(record, "blinds"),
         operations=_words(record, "operations"),
         pipe=record.get("pipe"),
+        confirmed=_words(record, "confirmed"),
     )
 
 

@@ -22,6 +22,9 @@ allows; swaying ground or a foothold under 500 mm; toxic gas or oxygen under 19.
 
 BLIND_OPERATIONS = ("insert", "remove")
 
+CONFIRMATIONS = ("briefing", "risk_analysis", "measures")
+"""AQ 3064.2-2025 5.4.5 [V]: what is confirmed before work. It holds for this version of the permit alone."""
+
 PERMIT_FACTS: Table = {
     # Whole centimetres, rounded up: 5.004 m is above 5 m.
     "height_cm": Field(Whole(0, 100_000), required=False),
@@ -31,4 +34,5 @@ PERMIT_FACTS: Table = {
     "operations": Field(ListOf(Choice(BLIND_OPERATIONS), most=len(BLIND_OPERATIONS)), required=False),
     # Written in one way for one pipe: two permits are on one pipe if these are equal.
     "pipe": Field(Identifier(), required=False),
+    "confirmed": Field(ListOf(Choice(CONFIRMATIONS), most=len(CONFIRMATIONS)), required=False),
 }

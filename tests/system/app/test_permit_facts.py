@@ -116,3 +116,20 @@ def test_blinding_is_refused_for_two_operations_and_for_a_pipe_that_another_perm
     assert running.tap("w1")["decision"] == "granted"
     assert running.stop() == 0
     assert running.cli("journal", "replay").returncode == 0
+
+
+def test_what_hq_did_not_confirm_the_guardian_confirms_on_site_and_a_new_version_asks_again(running: Plant) -> None:
+    running.change_permit("P1", 2, confirmed=["risk_analysis"])
+    body = running.admit()
+    assert (body["reasons"], body["alarms"]) == (["briefing_missing", "measures_missing"], ["70", "90"])
+    assert set(missing(running)) == {"briefing_missing", "measures_missing"}
+    confirm(running, "--what", "briefing")
+    confirm(running, "--what", "measures")
+    assert running.tap("w1")["decision"] == "granted"
+    assert "现场已确认：briefing (安全交底), measures (安全措施)" in running.cli("permit", "show", "P1").stdout
+    running.change_permit("P1", 3, confirmed=["risk_analysis"], permit_version=1)
+    assert set(missing(running)) == {"briefing_missing", "measures_missing"}
+    running.change_permit("P1", 4, confirmed=["risk_analysis", "briefing", "measures"], permit_version=1)
+    until("nothing is missing", lambda: not missing(running))
+    assert running.stop() == 0
+    assert running.cli("journal", "replay").returncode == 0

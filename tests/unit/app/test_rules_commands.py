@@ -246,9 +246,11 @@ def test_the_grade_of_work_at_height_is_explained_from_the_table_and_what_is_not
     assert "height 15.01 m to 30 m: III (23), with a hazard factor IV (24); GB 30871-2022 8.1.1" in said["en"]
     assert "NOT ENOUGH: grade_too_low [18 m, cold: IV (24)]" in said["en"]
     assert "不足：grade_too_low [18 m, cold: IV (24)]：高处作业票级别低于" in said["zh"]
-    unsaid = explain_area(plan, (PACK,), (WIND,), permit(permit_type="23"), Ground(NOW, (), {}, permit_facts=True))
-    assert unsaid.facts == ((Reason.HEIGHT_UNKNOWN, "height_cm"),)
-    assert "height 18 m" in "\n".join(head_lines(high, "23", "en"))
+    ground = Ground(NOW, (), {}, permit_facts=True, confirmed=("briefing", "measures"))
+    unsaid = explain_area(plan, (PACK,), (WIND,), permit(permit_type="23"), ground)
+    assert unsaid.facts == ((Reason.HEIGHT_UNKNOWN, "height_cm"), (Reason.RISK_ANALYSIS_MISSING, None))
+    assert "NOT ENOUGH: risk_analysis_missing: Risk analysis not confirmed" in texts(unsaid)["en"]
+    assert "height 18 m" in "\n".join(head_lines(high, (), "en"))
 
 
 def test_without_a_gateway_that_answers_there_is_no_reading_and_the_words_say_why() -> None:

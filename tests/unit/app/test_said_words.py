@@ -2,12 +2,20 @@
 
 import pytest
 
-from edge.app.said_words import _TEXT, FACTORS, OPERATIONS, said_lines
+from edge.app.said_words import _TEXT, CONFIRMATIONS, FACTORS, OPERATIONS, said_lines
 from edge.core.reasons import Words
+from sync.formats import permit_facts
 from sync.formats.permit_facts import BLIND_OPERATIONS, HEIGHT_FACTORS
 
 
-@pytest.mark.parametrize(("words", "codes"), [(FACTORS, HEIGHT_FACTORS), (OPERATIONS, BLIND_OPERATIONS)])
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        (FACTORS, HEIGHT_FACTORS),
+        (OPERATIONS, BLIND_OPERATIONS),
+        (CONFIRMATIONS, ("harness", *permit_facts.CONFIRMATIONS)),
+    ],
+)
 def test_every_code_that_a_record_may_name_has_words_in_both_languages(
     words: dict[str, Words], codes: tuple[str, ...]
 ) -> None:
@@ -20,6 +28,13 @@ def test_every_sentence_is_there_in_both_languages() -> None:
 
 
 def test_what_is_not_said_has_no_line_and_an_empty_list_says_none() -> None:
-    assert said_lines({}, "en") == said_lines({}, "zh") == []
-    assert said_lines({"factors": []}, "en") == ["hazard factors: none"]
-    assert said_lines({"factors": ["of_a_later_version"]}, "zh") == ["危险因素：of_a_later_version"]
+    assert said_lines({}, (), "en") == said_lines({}, (), "zh") == []
+    assert said_lines({"factors": []}, (), "en") == ["hazard factors: none"]
+    assert said_lines({"factors": ["of_a_later_version"]}, (), "zh") == ["危险因素：of_a_later_version"]
+
+
+def test_what_hq_and_what_people_on_site_confirmed_stand_apart() -> None:
+    assert said_lines({"confirmed": ["briefing"]}, ("measures",), "en") == [
+        "confirmed by HQ: briefing (briefing)",
+        "confirmed on site: measures (safety measures)",
+    ]

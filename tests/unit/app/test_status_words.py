@@ -18,6 +18,7 @@ PERMIT: dict[str, Any] = {
     "ends_ms": 1_800_028_800_000,
     "hq_status": 6,
     "said": {"height_cm": 1_800, "factors": ["live_parts"]},
+    "confirmed": ["briefing"],
     "running": True,
     "paused": True,
     "frozen": ["f-7"],
@@ -118,6 +119,7 @@ def test_a_permit_is_shown_with_its_window_its_people_and_its_state_at_hq() -> N
         "f-7",
         "height 18 m",
         "live_parts",
+        "confirmed on site: briefing",
     ):
         assert shown in text
     assert "已暂停" in "\n".join(permit_lines(PERMIT, "zh"))

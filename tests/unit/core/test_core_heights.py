@@ -124,10 +124,11 @@ def test_the_question_holds_the_table_so_that_it_is_decided_again_the_same():
 def test_a_question_written_before_heights_were_said_is_decided_as_it_was():
     question = question_of(tapped(NOTHING_SAID, permit_facts=True))
     plain = orjson.loads(codec.encode(question))
-    del plain["permits"][0]["permit"]["said"], plain["permits"][0]["permit_type"]["heights"]
-    del plain["facts"]["permits"][0]["said"], plain["limits"]["permit_facts"]
+    for later in ("height_cm", "factors"):
+        del plain["permits"][0]["permit"]["said"][later]
+    del plain["permits"][0]["permit_type"]["heights"], plain["facts"]["permits"][0]["said"]
     old = codec.decode(orjson.dumps(plain), Question)
-    assert old.permits[0].permit.said == NOTHING_SAID
+    assert old.facts.permits[0].said == NOTHING_SAID
     new = {each.reason for each in decide(question).failing}
     assert {each.reason for each in decide(old).failing} == new - {Reason.HEIGHT_UNKNOWN}
 

@@ -334,6 +334,11 @@ def _blind_unknown():
     return _tap(facts(permits=[p1]), lambda bench: replace_site(bench, policy=policy))
 
 
+@produces(Reason.BRIEFING_MISSING, Reason.RISK_ANALYSIS_MISSING, Reason.MEASURES_MISSING)
+def _unconfirmed():
+    return _changed(said=Said(confirmed=()))
+
+
 @produces(Reason.WRONG_AREA)
 def _wrong_area():
     return _tap(door="d3")

@@ -213,6 +213,7 @@ def test_two_unreadable_entries_have_two_freeze_ids() -> None:
         ("blinds", [[], ["B-1"], ["B-1", "B-2"]], ["B-1", [1], ["B 1"], ["B-1", "B-1"]]),
         ("operations", [[], ["insert"], ["insert", "remove"]], ["insert", ["swap"], ["insert", "insert"]]),
         ("pipe", ["L-100"], ["", "L 100", 7, ["L-100"]]),
+        ("confirmed", [[], ["measures"], ["briefing", "risk_analysis"]], ["briefing", ["harness"], ["measures"] * 2]),
         ("factors", [[], ["cold", "bad_air"]], ["cold", ["windy"], ["cold", "cold"]]),
     ],
 )

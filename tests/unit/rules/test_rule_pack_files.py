@@ -68,6 +68,7 @@ FINDINGS = [
     ('from = "2022-10-01"', 'from = "2022-02-30"', "pack.from", ("2022-02-30",)),
     ('from = "2022-10-01"', 'from = "2022-10-01"\nuntil = "2022-10-01"', "pack.until", ("is not after from",)),
     ('molar_volume = "24.05"', 'molar_volume = "2.405"', "pack.molar_volume", ("out of range", "20 to 30")),
+    ('confirm = ["briefing", ', 'confirm = ["coffee", ', "permit_type[1].confirm", ("risk_analysis, measures",)),
     ('from = "2"', 'from = "2.005"', "height_grade[height-2-5].from", ("to the centimetre",)),
     ('from = "2"', 'from = "0"', "height_grade[height-2-5].from", ("metres above 0",)),
     ('up_to = "5"', 'up_to = "1.99"', "height_grade[height-2-5].up_to", ("not above where this row begins",)),
