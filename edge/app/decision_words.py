@@ -6,6 +6,7 @@ from typing import Any
 from edge.app.said_words import said_lines
 from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.clock import ClockInterval
+from edge.core.distances import distance_text
 from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, judge
 from edge.core.question import Decision, Failing, Outcome, PermitSlice, Question
@@ -45,6 +46,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": ", TRIPPED",
         "paused": ", PAUSED",
         "guardian": "guardian's last tap: {age} (at most {limit} ago); harness confirmed: {harness}",
+        "near": "must keep away: {permit}, {distance}, rule {rule}",
         "never": "never",
         "ago": "{age} ago",
         "reason": "{code}{about}: {words}",
@@ -89,6 +91,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": "，已跳闸",
         "paused": "，暂停中",
         "guardian": "监护人最近刷卡：{age}（至多 {limit} 前）；安全带确认：{harness}",
+        "near": "须保持距离：{permit}，{distance}，规则 {rule}",
         "never": "从未",
         "ago": "{age} 前",
         "reason": "{code}{about}：{words}",
@@ -210,10 +213,12 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
     )
     limit = seconds(question.limits.guardian_ms)
     said = said_lines(spoken(permit.said), each.confirmed, language)
-    return [
-        line,
-        *(f"  {each}" for each in (text["guardian"].format(age=guardian, limit=limit, harness=harness), *said)),
+    near = [
+        text["near"].format(permit=one.permit, distance=distance_text(permit.said, one), rule=one.rule)
+        for one in each.near
     ]
+    watched = text["guardian"].format(age=guardian, limit=limit, harness=harness)
+    return [line, *(f"  {each}" for each in (watched, *said, *near))]
 
 
 def _type_name(code: str, known: PermitType | None, language: Language) -> str:

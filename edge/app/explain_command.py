@@ -11,7 +11,7 @@ from edge.app.answers import answer
 from edge.app.explain_words import area_lines, head_lines, note, time_line
 from edge.app.explanation import ExplainedArea, ExplainedCondition, Ground, explain_area
 from edge.app.local_commands import ask
-from edge.app.rules_words import rule_json, type_json, unjudged_json
+from edge.app.rules_words import distance_json, rule_json, type_json, unjudged_json
 from edge.app.site_plan import build_site, channels_in, profiles_of
 from edge.app.wording import Language, printable, reason_words
 from edge.config import load
@@ -128,6 +128,7 @@ def _area_json(each: ExplainedArea) -> dict[str, Any]:
         "permit_type": None if each.permit_type is None else type_json(each.permit_type),
         "ends_ms": each.ends_ms,
         "facts": [reason_answer(reason, detail) for reason, detail in each.facts],
+        "distances": [{"rule": name, **_without_id(distance_json(rule))} for name, rule in each.distances],
         "conditions": [_condition_json(condition) for condition in each.conditions],
         "missing": [{"rule": rule_name(*pair), **_without_id(rule_json(pair[1]))} for pair in each.missing],
         "not_fitted": [{"rule": rule_name(*pair), **_without_id(rule_json(pair[1]))} for pair in each.unfitted],

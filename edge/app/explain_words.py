@@ -45,6 +45,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "missing": "  NOT MEASURED, so nobody enters: {what}: {words}; {clause} [{mark}], rule {rule}",
         "unfitted": "  not measured here, so it asks nothing: {what}: {words}; {clause} [{mark}], rule {rule}",
         "unjudged": "  not judged here, kept by people: {words}; {clause} [{mark}]",
+        "distance": "  {words}; {clause} [{mark}], rule {rule}",
         "later": "  {pack} holds from {since}",
         "elsewhere": "area {area} is not one of this gateway",
         "no_daemon": "the gateway does not answer",
@@ -82,6 +83,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "missing": "  未测量，故不得进入：{what}：{words}；{clause} [{mark}]，规则 {rule}",
         "unfitted": "  本处未测量，不作要求：{what}：{words}；{clause} [{mark}]，规则 {rule}",
         "unjudged": "  本机不判定、由人保证：{words}；{clause} [{mark}]",
+        "distance": "  {words}；{clause} [{mark}]，规则 {rule}",
         "later": "  {pack} 自 {since} 起施行",
         "elsewhere": "区域 {area} 不属于本网关",
         "no_daemon": "网关未应答",
@@ -123,6 +125,9 @@ def area_lines(
     lines = [text["area"].format(area=each.area, packs=packs) + (text["kept"] if begun else "")]
     lines += [text["nobody"]] if each.permit_type is None else _type_lines(each, each.permit_type, language)
     lines += [failing_line(reason, detail, language) for reason, detail in each.facts]
+    for name, rule in each.distances:
+        fields = {"clause": rule.clause, "mark": rule.mark, "rule": name}
+        lines.append(text["distance"].format(words=_words(rule, language), **fields))
     for condition in each.conditions:
         lines += _condition_lines(condition, models, answers, language)
     lines += [_unmeasured("missing", pair, language) for pair in each.missing]

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from edge.core.clock import ClockInterval
+from edge.core.distances import DistanceRule
 from edge.core.facts import Permit
 from edge.core.gases import Gas
 from edge.core.interlocks import rule_name
@@ -33,7 +34,7 @@ class ExplainedCondition:
 class ExplainedArea:
     """One area of a permit. ``missing``: rules that ask for a reading and nothing here gives it, so nobody enters;
     ``unfitted``: rules that would hold if it were measured; ``later``: versions at hand that do not speak yet;
-    ``facts``: why what HQ says of the work itself is not enough."""
+    ``facts``: why what HQ says of the work itself is not enough; ``distances``: the rules that keep other work away."""
 
     area: str
     packs: tuple[RulePack, ...]
@@ -45,6 +46,7 @@ class ExplainedArea:
     unjudged: tuple[tuple[RulePack, Unjudged], ...]
     later: tuple[Edition, ...]
     facts: tuple[tuple[Reason, str | None], ...]
+    distances: tuple[tuple[str, DistanceRule], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,12 @@ def explain_area(
         unjudged=tuple((pack, each) for pack in held for each in pack.unjudged if code in each.permit_types),
         later=tuple(each for each in plan.editions if each.name not in names and _begins(each, ground.clock)),
         facts=facts_failing(permit, known, ground.confirmed, ground.permit_facts),
+        distances=tuple(
+            (f"{pack.name}/{rule.rule}", rule)
+            for pack in held
+            for rule in pack.distances
+            if rule.first(permit) or rule.second(permit)
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from edge.app.rules_words import (
     counts,
     counts_text,
     days,
+    distance_lines,
     gas_line,
     height_rows,
     pack_json,
@@ -94,6 +95,9 @@ def pack_lines(pack: RulePack) -> list[str]:
     for row in height_rows(pack):
         lines.append(f"  {row.row}:")
         lines += [f"  {row_line(row, language)}" for language in LANGUAGES]
+    lines += ["距离 / distances"] if pack.distances else []
+    for distance in pack.distances:
+        lines += distance_lines(distance)
     lines.append("本机不判定、由人保证 / not judged here, kept by people")
     for demand in pack.unjudged:
         lines += unjudged_lines(demand)

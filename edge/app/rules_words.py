@@ -6,8 +6,9 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from edge.core.distances import DistanceRule
 from edge.core.gases import Gas
-from edge.core.heights import HeightRow
+from edge.core.heights import HeightRow, metres
 from edge.core.interlocks import measured_by
 from edge.core.rules import PermitType, Rule, RulePack, Unjudged
 
@@ -92,6 +93,18 @@ def height_rows(pack: RulePack) -> tuple[HeightRow, ...]:
     return tuple(dict.fromkeys(row for each in pack.permit_types.values() for row in each.heights))
 
 
+def distance_lines(each: DistanceRule) -> list[str]:
+    """What keeps away from what, and how far."""
+    first, second = sorted(each.permit_types), [*sorted(each.other_types), *sorted(each.activities)]
+    far = f"same_space {', '.join(sorted(each.same_space))}" if each.limit_cm is None else f"> {metres(each.limit_cm)}"
+    where = " (where_ex)" if each.where_ex else ""
+    return [
+        f"  {each.rule}: {', '.join(first)} – {', '.join(second)}: {far}{where}",
+        f"    {each.words_zh} / {each.words_en}",
+        f"    {each.clause} [{each.mark}]",
+    ]
+
+
 def gas_line(gas: Gas) -> str:
     """One gas with its figures."""
     figures = [f"LEL {', '.join(map(str, gas.lel_vol))} %vol"] if gas.lel_vol else []
@@ -168,6 +181,23 @@ def height_json(row: HeightRow) -> dict[str, Any]:
     }
 
 
+def distance_json(each: DistanceRule) -> dict[str, Any]:
+    """What keeps away from what, for machines."""
+    return {
+        "id": each.rule,
+        "clause": each.clause,
+        "mark": each.mark,
+        "permit_types": sorted(each.permit_types),
+        "other_types": sorted(each.other_types),
+        "activities": sorted(each.activities),
+        "limit_cm": each.limit_cm,
+        "same_space": sorted(each.same_space),
+        "where_ex": each.where_ex,
+        "zh": each.words_zh,
+        "en": each.words_en,
+    }
+
+
 def unjudged_json(each: Unjudged) -> dict[str, Any]:
     """A demand that people keep, for machines."""
     return {
@@ -210,6 +240,7 @@ def pack_json(pack: RulePack) -> dict[str, Any]:
         "molar_volume_mark": pack.molar_volume_mark,
         "permit_types": [type_json(each) for each in pack.permit_types.values()],
         "rules": [rule_json(each) for each in pack.rules],
+        "distances": [distance_json(each) for each in pack.distances],
         "height_grades": [height_json(each) for each in height_rows(pack)],
         "gases": [gas_json(each) for each in pack.gases.values()],
         "not_judged": [unjudged_json(each) for each in pack.unjudged],

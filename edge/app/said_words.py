@@ -36,6 +36,14 @@ CONFIRMATIONS: Mapping[str, Words] = {
 }
 """What people confirm before work, by its words in records and entries."""
 
+ACTIVITIES: Mapping[str, Words] = {
+    "venting": Words("排放可燃气体", "flammable gas is vented"),
+    "draining": Words("排放可燃液体", "flammable liquid is drained"),
+    "painting": Words("刷漆、喷漆或溶剂清洗", "painting, or cleaning with solvents"),
+    "dust_sweeping": Words("清扫可燃粉尘", "combustible dust is swept"),
+}
+"""What work does to other work near it, by its words in a record."""
+
 _TEXT: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "height": "height {height}",
@@ -47,6 +55,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "confirmed": "confirmed by HQ: {confirmed}",
         "here": "confirmed on site: {confirmed}",
         "confirm": "  before work confirmed by HQ or the guardian (alarms 70, 80, 90): {confirm}",
+        "position": "position: {east} east, {north} north",
+        "activities": "activities: {activities}",
         "none": "none",
         "row": "  height {reach}: {class_a}, with a hazard factor {class_b}; {clause} [{mark}]",
         "up_to": "{first} to {last}",
@@ -63,6 +73,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "confirmed": "总部已确认：{confirmed}",
         "here": "现场已确认：{confirmed}",
         "confirm": "  作业前须由总部或监护人确认（报警 70、80、90）：{confirm}",
+        "position": "位置：东 {east}，北 {north}",
+        "activities": "影响周围的活动：{activities}",
         "none": "无",
         "row": "  高度 {reach}：{class_a}，有危险因素时 {class_b}；{clause} [{mark}]",
         "up_to": "{first} 至 {last}",
@@ -91,6 +103,10 @@ def _said(said: Mapping[str, Any], language: Language) -> Iterator[str]:
         yield text["operations"].format(operations=_listed(said["operations"], OPERATIONS, language))
     if "pipe" in said:
         yield text["pipe"].format(pipe=said["pipe"])
+    if {"east_cm", "north_cm"} <= said.keys():
+        yield text["position"].format(east=metres(said["east_cm"]), north=metres(said["north_cm"]))
+    if "activities" in said:
+        yield text["activities"].format(activities=_listed(said["activities"], ACTIVITIES, language))
     if "confirmed" in said:
         yield text["confirmed"].format(confirmed=_listed(said["confirmed"], CONFIRMATIONS, language))
 

@@ -10,6 +10,7 @@ from edge.core.decision import decide
 from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.interlocks import NO_DEMANDS, measure
 from edge.core.links import incomplete, unlinked
+from edge.core.nearby import neighbours_of
 from edge.core.question import Decision, Limits, PermitSlice, Question
 from edge.core.readings import MonotonicMs
 from edge.core.rules import PermitType
@@ -91,6 +92,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         analysed_today=_analysed_today(state, permit, known, clock),
         same_pipe=same_pipe(state, permit, clock) if known is not None and known.one_blind else (),
         confirmed=confirmed_now(durable.confirmed.get(permit.permit, {}), permit.version),
+        near=neighbours_of(state, permit, clock) if area in permit.areas else (),
     )
 
 

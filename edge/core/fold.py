@@ -64,6 +64,9 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             return replace(durable, pauses={**durable.pauses, permit: Pause(_moment(entry), None)})
         case "permit.resumed":
             return replace(durable, pauses=without(durable.pauses, permit))
+        case "permit.too_near" if permit in durable.running:
+            told = (*durable.running[permit].too_near, body["other"])
+            return replace(durable, running=_changed(durable.running, permit, too_near=told))
         case "permit.overdue" | "permit.recorded" | "permit.record_missed" if permit in durable.running:
             changes = _TIMES[entry.kind](entry)
             return replace(durable, running=_changed(durable.running, permit, **changes))

@@ -74,6 +74,6 @@ def grade_name(permit_type: str) -> str:
 
 
 def metres(height_cm: int) -> str:
-    """Whole centimetres as metres, exactly: ``18 m``, ``0.05 m``."""
-    whole, rest = divmod(height_cm, 100)
-    return f"{whole}.{rest:02}".rstrip("0").rstrip(".") + " m"
+    """Whole centimetres as metres, exactly: ``18 m``, ``-0.05 m``."""
+    whole, rest = divmod(abs(height_cm), 100)
+    return f"{'-' if height_cm < 0 else ''}{whole}.{rest:02}".rstrip("0").rstrip(".") + " m"

@@ -10,6 +10,7 @@ from edge.core.facts import Permit
 from edge.core.holds import Freeze
 from edge.core.instruments import overdue
 from edge.core.messages import Answer, AuthorityApplied, Operator, OperatorAction
+from edge.core.nearby import tell_too_near
 from edge.core.passing import relock_held
 from edge.core.permits import IN_FORCE, STATUS_SUSPENDED
 from edge.core.reasons import Reason
@@ -35,6 +36,7 @@ def authority_applied(turn: Turn, applied: AuthorityApplied) -> None:
     _author(turn, applied, freezes, releases)
     gone = _permits(turn, applied)
     relock_held(turn, gone)
+    tell_too_near(turn)
 
 
 def _news(state: State, applied: AuthorityApplied) -> tuple[list[Freeze], list[str]]:

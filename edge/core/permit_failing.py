@@ -1,6 +1,7 @@
 """Every reason why one permit opens nothing to one person now."""
 
 from edge.core.certificates import certificate_failing
+from edge.core.distances import near_failing
 from edge.core.facts import Token
 from edge.core.instruments import overdue
 from edge.core.interlocks import judge
@@ -38,6 +39,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(reason)
     told = (each.permit, each.permit_type, each.confirmed)
     for reason, detail in facts_failing(*told, demanded=question.limits.permit_facts):
+        fail(reason, detail)
+    for reason, detail in near_failing(each.permit.said, each.near):
         fail(reason, detail)
     for permit in each.same_pipe:
         fail(Reason.BLIND_SAME_PIPE, permit)

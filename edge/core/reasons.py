@@ -66,6 +66,7 @@ class Reason(Enum):
     BLIND_NOT_ONE = "blind_not_one"
     BLIND_SAME_PIPE = "blind_same_pipe"
     BLIND_UNKNOWN = "blind_unknown"
+    TOO_NEAR = "too_near"
     BRIEFING_MISSING = "briefing_missing"
     RISK_ANALYSIS_MISSING = "risk_analysis_missing"
     MEASURES_MISSING = "measures_missing"
@@ -191,6 +192,9 @@ WORDS: dict[Reason, Words] = {
     Reason.BLIND_UNKNOWN: Words(
         "作业票未写明盲板、作业或管道，请联系班组长",
         "Permit does not say blind, operation or pipe: see your foreman",
+    ),
+    Reason.TOO_NEAR: Words(
+        "附近有相互影响的作业，距离不足，请联系班组长", "Other work that must keep away is too near: see your foreman"
     ),
     Reason.BRIEFING_MISSING: Words(
         "作业前安全交底未确认，请监护人确认", "Briefing before work not confirmed: ask the guardian to confirm"

@@ -14,6 +14,7 @@ from typing import Literal
 
 from edge.core.clock import ClockInterval
 from edge.core.codec import LATER
+from edge.core.distances import DistanceRule
 from edge.core.gases import GAS_UNITS, Gas, limit_in
 from edge.core.heights import HeightRow
 from edge.core.reasons import Reason
@@ -157,6 +158,7 @@ class RulePack:
     rules: tuple[Rule, ...]
     gases: Mapping[str, Gas]
     unjudged: tuple[Unjudged, ...]
+    distances: tuple[DistanceRule, ...] = ()
 
     @property
     def name(self) -> str:

@@ -11,7 +11,8 @@ class Said:
     """``height_cm``: how high above the level of a fall, rounded up. ``factors``: the hazards of work at height.
 
     ``blinds`` and ``operations`` (``insert``, ``remove``): what is done on a ``pipe``. ``confirmed``: what
-    HQ vouches for.
+    HQ vouches for. ``east_cm``, ``north_cm``: where, on the site's own grid.
+    ``activities``: what it does to work near it.
     """
 
     height_cm: int | None = field(default=None, metadata=LATER)
@@ -20,6 +21,14 @@ class Said:
     operations: tuple[str, ...] | None = field(default=None, metadata=LATER)
     pipe: str | None = field(default=None, metadata=LATER)
     confirmed: tuple[str, ...] | None = field(default=None, metadata=LATER)
+    east_cm: int | None = field(default=None, metadata=LATER)
+    north_cm: int | None = field(default=None, metadata=LATER)
+    activities: tuple[str, ...] | None = field(default=None, metadata=LATER)
+
+    @property
+    def placed(self) -> bool:
+        """Whether it says where the work is."""
+        return self.east_cm is not None and self.north_cm is not None
 
 
 NOTHING_SAID = Said()

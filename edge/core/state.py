@@ -54,7 +54,7 @@ class Running:
     ``packs`` are the versions of rule packs that it began under, which it keeps; those that began before entries said
     so have none. ``ends_ms`` is when it ends by what was known then, UTC, exclusive; ``overdue`` whether that was told.
     ``recorded`` and ``analysed`` are the last record of its readings and the last passing analysis; ``record_missed``:
-    a record was overdue and none was made since.
+    a record was overdue and none was made since. ``too_near``: other permits that were told to be too near.
     """
 
     permit: str
@@ -67,6 +67,7 @@ class Running:
     recorded: Moment | None = field(default=None, metadata=LATER)
     record_missed: bool = field(default=False, metadata=LATER)
     analysed: Moment | None = field(default=None, metadata=LATER)
+    too_near: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 Work: TypeAlias = Permit | Running

@@ -70,6 +70,11 @@ def permit_types(table: Table) -> frozenset[str]:
     return frozenset(table.getlist("permit_types", pattern=_TYPE, form=_TYPE_FORM, count_min=1, count_max=32))
 
 
+def some_permit_types(table: Table, key: str) -> frozenset[str]:
+    """The codes of permit types under another key, none where it is not written."""
+    return frozenset(table.getlist(key, pattern=_TYPE, form=_TYPE_FORM, count_min=1, count_max=32, default=()))
+
+
 def alarm(table: Table) -> str | None:
     """An alarm code of the standard, None where none fits."""
     return table.getstring("alarm", pattern=_ALARM, form=_ALARM_FORM, default=None)

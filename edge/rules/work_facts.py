@@ -1,11 +1,13 @@
-"""Tables of a rule pack by which is judged what HQ says of the work itself: the grades of work at height."""
+"""Tables of a rule pack by which is judged what HQ says of the work itself: grades of work at height, distances."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from edge.config_table import Table
 from edge.config_wording import listed
+from edge.core.distances import ACTIVITIES, DistanceRule
 from edge.core.heights import GRADES, HeightRow
 from edge.core.rules import PermitType
 from edge.rules import fields
@@ -13,6 +15,8 @@ from edge.rules import fields
 _GRADES = {each: each for each in GRADES}
 _HEIGHT_M_MAX = 1_000
 _CM = 100
+_ACTIVITY = re.compile("|".join(ACTIVITIES))
+_ACTIVITY_FORM = f"one of {', '.join(ACTIVITIES)}"
 
 
 def with_heights(root: Table, types: Sequence[tuple[PermitType, Table]]) -> list[tuple[PermitType, Table]]:
@@ -67,3 +71,52 @@ def _check_order(held: HeightRow, first: Table, row: HeightRow, table: Table) ->
         )
     if row.class_a < held.class_a and table.good("class_a") and first.good("class_a"):
         table.refuse("class_a", f"{row.class_a} is lower than {held.class_a} of the row before; higher is never laxer")
+
+
+def read_distances(root: Table, known: set[str]) -> tuple[DistanceRule, ...]:
+    """``[[distance]]``: what keeps away from what. ``known`` are the pack's permit types."""
+    tables = root.tables("distance", count_min=0, count_max=64)
+    rules = tuple(map(_distance, tables))
+    first: dict[str, int] = {}
+    for rule, table in zip(rules, tables, strict=True):
+        _check_distance(rule, known, table)
+        if rule.rule in first and table.good("id"):
+            table.refuse("id", f"{rule.rule!r} is used already at line {first[rule.rule]}; give each its own")
+        first.setdefault(rule.rule, table.line("id"))
+    return rules
+
+
+def _distance(table: Table) -> DistanceRule:
+    same_space = fields.some_permit_types(table, "same_space")
+    return DistanceRule(
+        rule=fields.identity(table),
+        clause=fields.text(table, "clause"),
+        mark=fields.mark(table),
+        permit_types=fields.permit_types(table),
+        other_types=fields.some_permit_types(table, "other_types"),
+        activities=frozenset(
+            table.getlist(
+                "activities", pattern=_ACTIVITY, form=_ACTIVITY_FORM, count_min=1, count_max=len(ACTIVITIES), default=()
+            )
+        ),
+        limit_cm=None if same_space else _centimetres(table, "distance_m"),
+        same_space=same_space,
+        where_ex=table.getbool("where_ex", default=False),
+        words_zh=fields.text(table, "words_zh"),
+        words_en=fields.text(table, "words_en"),
+    )
+
+
+def _check_distance(rule: DistanceRule, known: set[str], table: Table) -> None:
+    if not rule.other_types and not rule.activities and table.good("other_types", "activities"):
+        table.refuse("activities", "missing, and other_types too: nothing to keep away from; give one of them")
+    for key, types in (
+        ("permit_types", rule.permit_types),
+        ("other_types", rule.other_types),
+        ("same_space", rule.same_space),
+    ):
+        unknown = sorted(types - known)
+        if unknown and table.good(key):
+            table.refuse(
+                key, f"{', '.join(unknown)} is no [[permit_type]] of this pack; one of: {listed(sorted(known))}"
+            )

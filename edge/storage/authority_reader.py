@@ -273,6 +273,9 @@ def _said(record: dict[str, Any]) -> Said:
         operations=_words(record, "operations"),
         pipe=record.get("pipe"),
         confirmed=_words(record, "confirmed"),
+        east_cm=record.get("east_cm"),
+        north_cm=record.get("north_cm"),
+        activities=_words(record, "activities"),
     )
 
 

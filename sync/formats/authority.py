@@ -16,7 +16,7 @@ import orjson
 
 from sync.formats import canonical
 from sync.formats.errors import FormatError
-from sync.formats.permit_facts import PERMIT_FACTS
+from sync.formats.permit_facts import PERMIT_FACTS, check_position
 from sync.formats.record_fields import (
     Choice,
     Field,
@@ -273,6 +273,7 @@ def _parse(value: Mapping[str, Any], written: bool) -> KnownOperation:
             kind = _kind(fields["k"])
             record = checked_record(_table(kind), value.get("rec"), "rec", written)
             _check_window(record)
+            check_position(record)
             return Put(kind, fields["id"], fields["rev"], record)
         case "revoke":
             revoked = Revoke(_kind(fields["k"]), fields["id"], fields["why"])

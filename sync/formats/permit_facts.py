@@ -3,6 +3,10 @@
 A gateway that does not know a field freezes the permit: gateways are upgraded before HQ says these.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from sync.formats.errors import FormatError
 from sync.formats.record_fields import Choice, Field, Identifier, ListOf, Table, Whole
 
 HEIGHT_FACTORS = (
@@ -25,6 +29,11 @@ BLIND_OPERATIONS = ("insert", "remove")
 CONFIRMATIONS = ("briefing", "risk_analysis", "measures")
 """AQ 3064.2-2025 5.4.5 [V]: what is confirmed before work. It holds for this version of the permit alone."""
 
+ACTIVITIES = ("venting", "draining", "painting", "dust_sweeping")
+"""GB 30871-2022 5.2.9 [V]: what may not go on near hot work. Solvent cleaning counts as painting."""
+
+_POSITION = Whole(-10_000_000, 10_000_000)
+
 PERMIT_FACTS: Table = {
     # Whole centimetres, rounded up: 5.004 m is above 5 m.
     "height_cm": Field(Whole(0, 100_000), required=False),
@@ -34,5 +43,16 @@ PERMIT_FACTS: Table = {
     "operations": Field(ListOf(Choice(BLIND_OPERATIONS), most=len(BLIND_OPERATIONS)), required=False),
     # Written in one way for one pipe: two permits are on one pipe if these are equal.
     "pipe": Field(Identifier(), required=False),
+    # Whole centimetres on the site's own grid, whatever its origin: 100 km each way.
+    "east_cm": Field(_POSITION, required=False),
+    "north_cm": Field(_POSITION, required=False),
+    "activities": Field(ListOf(Choice(ACTIVITIES), most=len(ACTIVITIES)), required=False),
     "confirmed": Field(ListOf(Choice(CONFIRMATIONS), most=len(CONFIRMATIONS)), required=False),
 }
+
+
+def check_position(record: Mapping[str, Any]) -> None:
+    """A position has both its figures. Raises FormatError naming the one that is missing."""
+    for given, lacking in (("east_cm", "north_cm"), ("north_cm", "east_cm")):
+        if given in record and lacking not in record:
+            raise FormatError(f"missing beside {given}: give both or neither", place=f"rec.{lacking}")

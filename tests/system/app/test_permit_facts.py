@@ -133,3 +133,23 @@ def test_what_hq_did_not_confirm_the_guardian_confirms_on_site_and_a_new_version
     until("nothing is missing", lambda: not missing(running))
     assert running.stop() == 0
     assert running.cli("journal", "replay").returncode == 0
+
+
+def test_hot_work_waits_for_venting_within_thirty_metres_and_both_are_told_if_hq_lets_both_run(running: Plant) -> None:
+    here, venting = {"east_cm": 0, "north_cm": 0}, {"type": "40", "activities": ["venting"], "status": 2}
+    running.change_permit("P2", 2, **venting, east_cm=1_800, north_cm=2_400)
+    running.change_permit("P1", 2, **here)
+    body = running.admit()
+    assert (body["reasons"], details(body, "too_near")) == (["too_near"], ["P2, 30 m <= 30 m, gb30871/2/venting-30"])
+    assert set(missing(running)) == {"too_near"}
+    assert "30 m 内不得排放可燃气体" in running.cli("rules", "explain", "P1").stdout
+    running.change_permit("P2", 3, **venting, east_cm=1_801, north_cm=2_400)
+    until("nothing is missing", lambda: not missing(running))
+    assert running.tap("w1")["decision"] == "granted"
+    until("P1 runs", lambda: any(each["typ"] == "permit.begun" for each in running.entries()))
+    running.change_permit("P2", 4, **venting, east_cm=0, north_cm=100)
+    told = until("people are told", lambda: [each for each in running.entries() if each["typ"] == "permit.too_near"])
+    assert (told[0]["pid"], told[0]["body"]["other"], told[0]["body"]["distance_cm"]) == ("P1", "P2", 100)
+    assert set(missing(running)) == {"too_near"}
+    assert running.stop() == 0
+    assert running.cli("journal", "replay").returncode == 0

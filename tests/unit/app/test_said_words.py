@@ -2,7 +2,9 @@
 
 import pytest
 
-from edge.app.said_words import _TEXT, CONFIRMATIONS, FACTORS, OPERATIONS, said_lines
+from edge.app.said_words import _TEXT, ACTIVITIES, CONFIRMATIONS, FACTORS, OPERATIONS, said_lines
+from edge.core import distances
+from edge.core.confirmations import MISSING
 from edge.core.reasons import Words
 from sync.formats import permit_facts
 from sync.formats.permit_facts import BLIND_OPERATIONS, HEIGHT_FACTORS
@@ -13,6 +15,7 @@ from sync.formats.permit_facts import BLIND_OPERATIONS, HEIGHT_FACTORS
     [
         (FACTORS, HEIGHT_FACTORS),
         (OPERATIONS, BLIND_OPERATIONS),
+        (ACTIVITIES, permit_facts.ACTIVITIES),
         (CONFIRMATIONS, ("harness", *permit_facts.CONFIRMATIONS)),
     ],
 )
@@ -38,3 +41,11 @@ def test_what_hq_and_what_people_on_site_confirmed_stand_apart() -> None:
         "confirmed by HQ: briefing (briefing)",
         "confirmed on site: measures (safety measures)",
     ]
+
+
+def test_the_core_knows_the_words_that_a_record_may_hold() -> None:
+    assert (distances.ACTIVITIES, tuple(MISSING)) == (permit_facts.ACTIVITIES, permit_facts.CONFIRMATIONS)
+
+
+def test_a_position_is_read_in_metres() -> None:
+    assert said_lines({"east_cm": -5, "north_cm": 1_250}, (), "en") == ["position: -0.05 m east, 12.5 m north"]

@@ -334,6 +334,13 @@ def _blind_unknown():
     return _tap(facts(permits=[p1]), lambda bench: replace_site(bench, policy=policy))
 
 
+@produces(Reason.TOO_NEAR)
+def _too_near():
+    p1 = permit(said=Said(east_cm=0, north_cm=0))
+    p2 = permit("P2", said=Said(east_cm=0, north_cm=1_000, activities=("painting",)))
+    return _tap(facts(permits=[p1], authority_size=6), lambda bench: bench.authority(p1, p2, size=6))
+
+
 @produces(Reason.BRIEFING_MISSING, Reason.RISK_ANALYSIS_MISSING, Reason.MEASURES_MISSING)
 def _unconfirmed():
     return _changed(said=Said(confirmed=()))

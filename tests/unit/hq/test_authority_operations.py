@@ -214,6 +214,7 @@ def test_two_unreadable_entries_have_two_freeze_ids() -> None:
         ("operations", [[], ["insert"], ["insert", "remove"]], ["insert", ["swap"], ["insert", "insert"]]),
         ("pipe", ["L-100"], ["", "L 100", 7, ["L-100"]]),
         ("confirmed", [[], ["measures"], ["briefing", "risk_analysis"]], ["briefing", ["harness"], ["measures"] * 2]),
+        ("activities", [[], ["venting"], ["painting", "draining"]], ["venting", ["resting"], ["venting", "venting"]]),
         ("factors", [[], ["cold", "bad_air"]], ["cold", ["windy"], ["cold", "cold"]]),
     ],
 )
@@ -230,6 +231,18 @@ def test_what_a_permit_says_of_its_work_is_checked_where_hq_writes_it(
         with pytest.raises(FormatError) as caught:
             read(changed(PERMIT, **{field: value}))
         assert caught.value.place.startswith(f"rec.{field}")
+
+
+def test_a_position_has_both_its_figures() -> None:
+    for east_cm, north_cm in ((0, 0), (-10_000_000, 10_000_000)):
+        operation = read(changed(PERMIT, east_cm=east_cm, north_cm=north_cm))
+        assert parse_operation(encode_operation(operation)) == operation
+    for one, lacking in (("east_cm", "north_cm"), ("north_cm", "east_cm")):
+        with pytest.raises(FormatError, match="give both or neither") as caught:
+            read(changed(PERMIT, **{one: 5}))
+        assert caught.value.place == f"rec.{lacking}"
+        with pytest.raises(FormatError, match="whole number"):
+            read(changed(PERMIT, **{one: 10_000_001, lacking: 0}))
 
 
 def test_the_schema_names_every_kind_and_operation() -> None:
