@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge.app.said_words import said_lines
 from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.clock import ClockInterval
+from edge.core.distances import distance_text
 from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, judge
 from edge.core.question import Decision, Failing, Outcome, PermitSlice, Question
 from edge.core.rules import PermitType
+from edge.core.said import spoken
 
 _OUTCOMES: Mapping[Language, Mapping[Outcome, str]] = {
     "en": {
@@ -47,6 +50,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "seen_here": "tapped here",
         "seen_by_hq": "shown to HQ to be in area {area}",
         "unseen": "not seen at the place",
+        "near": "must keep away: {permit}, {distance}, rule {rule}",
         "never": "never",
         "ago": "{age} ago",
         "reason": "{code}{about}: {words}",
@@ -95,6 +99,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "seen_here": "已在此刷卡",
         "seen_by_hq": "总部确认其在区域 {area}",
         "unseen": "未见到场",
+        "near": "须保持距离：{permit}，{distance}，规则 {rule}",
         "never": "从未",
         "ago": "{age} 前",
         "reason": "{code}{about}：{words}",
@@ -215,8 +220,14 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
         for age_ms in (each.guardian_age_ms, each.harness_age_ms)
     )
     limit = seconds(question.limits.guardian_ms)
-    lines = [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
-    return [*lines, "  " + _approver(each, text)] if permit.approver is not None else lines
+    said = said_lines(spoken(permit.said), each.confirmed, language)
+    near = [
+        text["near"].format(permit=one.permit, distance=distance_text(permit.said, one), rule=one.rule)
+        for one in each.near
+    ]
+    watched = text["guardian"].format(age=guardian, limit=limit, harness=harness)
+    approver = [] if permit.approver is None else [_approver(each, text)]
+    return [line, *(f"  {one}" for one in (watched, *approver, *said, *near))]
 
 
 def _approver(each: PermitSlice, text: Mapping[str, str]) -> str:

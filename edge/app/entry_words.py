@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from edge.app.said_words import CONFIRMATIONS
 from edge.app.wording import LANGUAGES, NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.reasons import Words
 from edge.ports.stores import GapWhy
@@ -53,7 +54,7 @@ KINDS: Mapping[str, Words] = {
     "model.own": Words("使用现场自编的设备型号文件", "a register map that the site wrote itself is in use"),
     "permit.begun": Words("作业开始", "work on a permit began"),
     "permit.closed": Words("作业票关闭", "a permit was closed"),
-    "permit.confirmed": Words("监护人已确认安全带", "a guardian confirmed the harness"),
+    "permit.confirmed": Words("监护人已确认", "a guardian confirmed something before work"),
     "permit.overdue": Words("作业超时未结束", "running work reached its end and was not closed"),
     "permit.paused": Words("作业暂停", "work was paused"),
     "permit.record_missed": Words("读数记录逾期", "a record of the readings is overdue"),
@@ -61,6 +62,9 @@ KINDS: Mapping[str, Words] = {
     "permit.resumed": Words("作业恢复", "work was resumed"),
     "permit.retested": Words("跳闸后复测", "a re-test after a trip"),
     "permit.trip_released": Words("跳闸已解除", "a trip was lifted"),
+    "permit.too_near": Words(
+        "附近有相互影响的作业同时进行，距离不足", "running work is too near to other work that runs"
+    ),
     "permit.tripped": Words("作业跳闸，禁止进入", "a running permit tripped, entry is shut"),
     "reader.back": Words("读卡器恢复", "a reader is back"),
     "reader.lost": Words("读卡器失联", "a reader was lost"),
@@ -97,6 +101,7 @@ _LABELS: Mapping[str, Words] = {
     "count": Words("数量", "count"),
     "decision": Words("判定", "decision"),
     "device": Words("设备", "device"),
+    "distance_cm": Words("距离（cm）", "distance, cm"),
     "done_ms": Words("检查时间", "done"),
     "certified_until_ms": Words("证书有效至", "certified until"),
     "door": Words("门", "door"),
@@ -119,13 +124,15 @@ _LABELS: Mapping[str, Words] = {
     "lost": Words("曾采用而现不可用，不得凭此进入", "was taken before: nobody enters on it now"),
     "operation": Words("总部数据第几条", "operation of HQ"),
     "pack": Words("规则包", "rule pack"),
+    "limit_cm": Words("须超过（cm）", "must be more than, cm"),
+    "other": Words("另一作业票", "other permit"),
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
     "pause": Words("暂停记录", "pause entry"),
     "period_ms": Words("记录间隔", "period"),
     "permit": Words("作业票", "permit"),
-    "permit_version": Words("作业票版本", "permit version"),
     "permit_type": Words("作业类型", "permit type"),
+    "permit_version": Words("作业票版本", "permit version"),
     "permits": Words("作业票", "permits"),
     "quality": Words("读数质量", "quality"),
     "reader": Words("读卡器", "reader"),
@@ -133,6 +140,7 @@ _LABELS: Mapping[str, Words] = {
     "retest": Words("复测记录", "re-test entry"),
     "review": Words("须复审", "to be reviewed"),
     "root": Words("根散列", "root"),
+    "rule": Words("规则", "rule"),
     "scope": Words("范围", "scope"),
     "sha256": Words("文本散列 SHA-256", "SHA-256 of its text"),
     "site": Words("厂区", "site"),
@@ -160,8 +168,9 @@ WHAT: Mapping[str, Words] = {
     "files": Words("封存文件", "sealed files"),
     "readings": Words("读数", "readings"),
     "rows": Words("数据库中的读数副本", "rows in the database"),
+    **CONFIRMATIONS,
 }
-"""What a code in the field ``what`` of an entry about readings says."""
+"""What a code in the field ``what`` of an entry says."""
 
 _FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
 _QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})

@@ -11,7 +11,7 @@ from edge.app.explain_words import area_lines, head_lines, note, time_line
 from edge.app.explanation import ExplainedArea, ExplainedCondition, Ground, explain_area
 from edge.app.local_commands import ask
 from edge.app.rules_at_hand import AtHand, of_gateway
-from edge.app.rules_words import rule_json, type_json, unjudged_json
+from edge.app.rules_words import distance_json, rule_json, type_json, unjudged_json
 from edge.app.site_plan import build_site, channels_in, packs_of, profiles_of
 from edge.app.wording import Language, printable, reason_words
 from edge.config import load
@@ -21,8 +21,10 @@ from edge.core.facts import Permit
 from edge.core.interlocks import rule_name
 from edge.core.readings import UtcMs
 from edge.core.reasons import Reason
+from edge.core.said import spoken
 from edge.host import system_clock
 from edge.ports.errors import TransientError
+from edge.runtime.request_answers import reason_answer
 from edge.storage.authority_reader import AuthorityReader
 
 
@@ -39,7 +41,7 @@ def explain(config_path: Path, permit_id: str, json_to: str | None) -> None:
         answer(nobody, json_to, lambda: click.echo(printable(words)), ok=False)
     held = of_gateway(config)
     told = {**_told(config, permit_id), "hq_packs": dict(held.operations())}
-    areas = _areas(config, permit, held, _ground(told))
+    areas = _areas(config, permit, held, _ground(config, told))
     elsewhere = [area for area in permit.areas if area not in {each.area for each in areas}]
     ok = bool(areas) and all(each.permit_type is not None for each in areas)
     result = _json(permit, told, areas, elsewhere, ok)
@@ -65,17 +67,19 @@ def _told(config: Config, permit_id: str) -> dict[str, Any]:
             "why": str(error),
             "running": False,
             "kept": [],
+            "confirmed": [],
             "clock": clock,
             "conditions": [],
         }
 
 
-def _ground(told: dict[str, Any]) -> Ground:
+def _ground(config: Config, told: dict[str, Any]) -> Ground:
     clock = told["clock"]
     source = ClockSource.NONE if clock["source"] is None else ClockSource(clock["source"])
     hi_ms = None if clock["hi_ms"] is None else UtcMs(clock["hi_ms"])
     readings = {each["interlock"]: each for each in told["conditions"]}
-    return Ground(ClockInterval(UtcMs(clock["lo_ms"]), hi_ms, source), tuple(told["kept"]), readings)
+    interval = ClockInterval(UtcMs(clock["lo_ms"]), hi_ms, source)
+    return Ground(interval, tuple(told["kept"]), readings, config.policy.permit_facts, tuple(told["confirmed"]))
 
 
 def _areas(config: Config, permit: Permit, held: AtHand, ground: Ground) -> list[ExplainedArea]:
@@ -90,7 +94,7 @@ def _lines(
     config: Config, permit: Permit, told: dict[str, Any], areas: list[ExplainedArea], language: Language
 ) -> list[str]:
     models = {device.id: device.profile for device in config.devices}
-    lines = [*head_lines(permit, permit.permit_type, language), f"  {time_line(told['clock'], language)}"]
+    lines = [*head_lines(permit, tuple(told["confirmed"]), language), f"  {time_line(told['clock'], language)}"]
     if not told["answers"]:
         lines.append(f"  {note('guessed', language)} ({told['why']})")
     for each in areas:
@@ -107,10 +111,12 @@ def _json(
         "type": permit.permit_type,
         "not_before_ms": permit.not_before_ms,
         "not_after_ms": permit.not_after_ms,
+        "said": spoken(permit.said),
         "gateway_answers": told["answers"],
         "running": told["running"],
         "kept": told["kept"],
         "hq_packs": told["hq_packs"],
+        "confirmed": told["confirmed"],
         "clock": told["clock"],
         "areas": [_area_json(each) for each in areas],
         "elsewhere": elsewhere,
@@ -124,6 +130,8 @@ def _area_json(each: ExplainedArea) -> dict[str, Any]:
         "packs": [pack.name for pack in each.packs],
         "permit_type": None if each.permit_type is None else type_json(each.permit_type),
         "ends_ms": each.ends_ms,
+        "facts": [reason_answer(reason, detail) for reason, detail in each.facts],
+        "distances": [{"rule": name, **_without_id(distance_json(rule))} for name, rule in each.distances],
         "conditions": [_condition_json(condition) for condition in each.conditions],
         "missing": [{"rule": rule_name(*pair), **_without_id(rule_json(pair[1]))} for pair in each.missing],
         "not_fitted": [{"rule": rule_name(*pair), **_without_id(rule_json(pair[1]))} for pair in each.unfitted],

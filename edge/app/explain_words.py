@@ -6,11 +6,13 @@ from typing import Any
 
 from edge.app.explanation import ExplainedArea, ExplainedCondition
 from edge.app.rules_words import MARK_WORDS, exact, limit_text
+from edge.app.said_words import failing_line, judged_lines, said_lines
 from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_words, seconds
 from edge.core.facts import Permit
 from edge.core.interlocks import measured_by, rule_name
 from edge.core.readings import Quality
 from edge.core.rules import PermitType, Rule, RulePack
+from edge.core.said import spoken
 
 _CHINA_MS = 8 * 3_600_000
 _HOUR_MS = 3_600_000
@@ -75,6 +77,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "trade": "a certificate {trades}",
         "guardian": "a guardian at the place",
         "harness": "a harness, confirmed by the guardian",
+        "distance": "  {words}; {clause} [{mark}], rule {rule}",
         "later": "  {pack} holds from {since}",
         "elsewhere": "area {area} is not one of this gateway",
         "no_daemon": "the gateway does not answer",
@@ -126,6 +129,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "trade": "持证（{trades}）",
         "guardian": "监护人在场",
         "harness": "安全带由监护人确认",
+        "distance": "  {words}；{clause} [{mark}]，规则 {rule}",
         "later": "  {pack} 自 {since} 起施行",
         "elsewhere": "区域 {area} 不属于本网关",
         "no_daemon": "网关未应答",
@@ -154,11 +158,12 @@ def _last(end_ms: int) -> str:
     return local(end_ms - 1_000)
 
 
-def head_lines(permit: Permit, code: str, language: Language) -> list[str]:
-    """The permit itself."""
+def head_lines(permit: Permit, confirmed: tuple[str, ...], language: Language) -> list[str]:
+    """The permit itself, and what was confirmed on site."""
     text = _TEXT[language]
     window = text["window"].format(start=local(permit.not_before_ms), end=_last(permit.not_after_ms))
-    return [text["head"].format(permit=permit.permit, type=code), window]
+    said = (f"  {each}" for each in said_lines(spoken(permit.said), confirmed, language))
+    return [text["head"].format(permit=permit.permit, type=permit.permit_type), window, *said]
 
 
 def time_line(clock: Mapping[str, Any], language: Language) -> str:
@@ -189,6 +194,10 @@ def area_lines(
     ex = text["ex" if each.ex else "not_ex"]
     lines = [text["area"].format(area=each.area, ex=ex, packs=packs) + (text["kept"] if begun else "")]
     lines += [text["nobody"]] if each.permit_type is None else _type_lines(each, each.permit_type, language)
+    lines += [failing_line(reason, detail, language) for reason, detail in each.facts]
+    for name, rule in each.distances:
+        fields = {"clause": rule.clause, "mark": rule.mark, "rule": name}
+        lines.append(text["distance"].format(words=_words(rule, language), **fields))
     for condition in each.conditions:
         lines += _condition_lines(condition, models, answers, language)
     lines += [_unmeasured("missing", pair, language) for pair in each.missing]
@@ -219,6 +228,7 @@ def _type_lines(each: ExplainedArea, known: PermitType, language: Language) -> l
         *_time_lines(known, text),
         *_people_line(known, text),
         text["approver"].format(approver=known.approver_zh if language == "zh" else known.approver_en),
+        *judged_lines(known, language),
     ]
 
 

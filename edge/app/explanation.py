@@ -6,9 +6,12 @@ from fractions import Fraction
 from typing import Any
 
 from edge.core.clock import ClockInterval
+from edge.core.distances import DistanceRule
 from edge.core.facts import Permit
 from edge.core.gases import Gas
 from edge.core.interlocks import rule_name
+from edge.core.permit_facts import facts_failing
+from edge.core.reasons import Reason
 from edge.core.rules import Channel, Interlock, PermitType, Rule, RulePack, Unjudged, limit_in_unit
 from edge.core.site import AreaPlan, Edition, permit_type_of
 
@@ -30,7 +33,8 @@ class ExplainedCondition:
 @dataclass(frozen=True, slots=True)
 class ExplainedArea:
     """One area of a permit. ``missing``: rules that ask for a reading and nothing here gives it, so nobody enters;
-    ``unfitted``: rules that would hold if it were measured; ``later``: versions at hand that do not speak yet."""
+    ``unfitted``: rules that would hold if it were measured; ``later``: versions at hand that do not speak yet;
+    ``facts``: why what HQ says of the work itself is not enough; ``distances``: the rules that keep other work away."""
 
     area: str
     ex: bool
@@ -42,15 +46,22 @@ class ExplainedArea:
     unfitted: tuple[tuple[RulePack, Rule], ...]
     unjudged: tuple[tuple[RulePack, Unjudged], ...]
     later: tuple[Edition, ...]
+    facts: tuple[tuple[Reason, str | None], ...]
+    distances: tuple[tuple[str, DistanceRule], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What an explanation rests on: the time, the versions that the work keeps, the daemon's readings by condition."""
+    """What an explanation rests on: the time, the versions that the work keeps, the daemon's readings by condition.
+
+    ``permit_facts``: HQ must say what a permit is judged by; ``confirmed``: what was confirmed on site.
+    """
 
     clock: ClockInterval
     kept: tuple[str, ...]
     readings: Mapping[str, Mapping[str, Any]]
+    permit_facts: bool = False
+    confirmed: tuple[str, ...] = ()
 
 
 def explain_area(
@@ -81,6 +92,13 @@ def explain_area(
         unfitted=tuple(each for each in rules if _unfitted(each[1], channels)),
         unjudged=tuple((pack, each) for pack in held for each in pack.unjudged if code in each.permit_types),
         later=tuple(each for each in plan.editions if each.name not in names and _begins(each, ground.clock)),
+        facts=facts_failing(permit, known, ground.confirmed, ground.permit_facts),
+        distances=tuple(
+            (f"{pack.name}/{rule.rule}", rule)
+            for pack in held
+            for rule in pack.distances
+            if rule.first(permit) or rule.second(permit)
+        ),
     )
 
 

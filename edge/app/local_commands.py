@@ -76,8 +76,14 @@ def _ready_lines(found: Mapping[str, Any], language: Language, judge: bool) -> l
     return lines
 
 
-def act(config_path: Path, act_on: tuple[str, str, str, str], photo: Path | None, json_to: str | None) -> None:
-    """A named person confirms, re-tests or releases."""
+def act(
+    config_path: Path,
+    act_on: tuple[str, str, str, str],
+    photo: Path | None,
+    json_to: str | None,
+    what: str | None = None,
+) -> None:
+    """A named person confirms ``what``, re-tests or releases."""
     action, permit, by, why = act_on
     config = load(config_path)
     try:
@@ -85,6 +91,7 @@ def act(config_path: Path, act_on: tuple[str, str, str, str], photo: Path | None
     except RefusedError as error:
         raise click.UsageError(str(error)) from None
     message = {"do": "act", "action": action, "permit": permit, "by": by, "why": why}
+    message |= {} if what is None else {"what": what}
     found = (
         ask(config, message)
         if photo is None

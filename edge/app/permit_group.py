@@ -1,10 +1,13 @@
 """``permitgate permit …``: permits on this gateway."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edge.app.answers import NamedPath, config_option, json_option
+from edge.core.confirmations import Confirmation
 
 _FILE = NamedPath(dir_okay=False, path_type=Path)
 
@@ -36,23 +39,44 @@ def permit_ready(config_path: Path, permit_id: str, json_to: str | None) -> None
     local_commands.ready(config_path, permit_id, json_to, judge=True)
 
 
+def _by_a_person(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every act of a named person on a permit."""
+    function = json_option(function)
+    function = click.option("--photo", type=_FILE, help="A photo to keep as evidence.")(function)
+    function = click.option("--reason", required=True, help="Why, in words.")(function)
+    function = click.option("--by", required=True, help="The worker id of the person who acts.")(function)
+    return config_option(click.argument("permit_id")(function))
+
+
+@permit.command("confirm")
+@_by_a_person
+@click.option(
+    "--what",
+    type=click.Choice([each.value for each in Confirmation]),
+    default=Confirmation.HARNESS.value,
+    show_default=True,
+    help="What is confirmed.",
+)
+def permit_confirm(
+    config_path: Path, permit_id: str, by: str, reason: str, photo: Path | None, json_to: str | None, what: str
+) -> None:
+    """The guardian confirms that the harness is worn (height work, until a camera can), or what is due before work."""
+    from edge.app import local_commands
+
+    local_commands.act(config_path, ("confirm", permit_id, by, reason), photo, json_to, what)
+
+
 def _act(action: str, words: str) -> None:
-    """Add ``permit confirm|retest|release``: a named person acts, with a reason."""
+    """Add ``permit retest|release|…``: a named person acts, with a reason."""
 
     @permit.command(action, help=words)
-    @config_option
-    @click.argument("permit_id")
-    @click.option("--by", required=True, help="The worker id of the person who acts.")
-    @click.option("--reason", required=True, help="Why, in words.")
-    @click.option("--photo", type=_FILE, help="A photo to keep as evidence.")
-    @json_option
+    @_by_a_person
     def act(config_path: Path, permit_id: str, by: str, reason: str, photo: Path | None, json_to: str | None) -> None:
         from edge.app import local_commands
 
         local_commands.act(config_path, (action, permit_id, by, reason), photo, json_to)
 
 
-_act("confirm", "The guardian confirms that the harness is worn (height work), until a camera can.")
 _act("retest", "Re-test a tripped permit: the instruments' readings now decide whether it passes.")
 _act("pause", "Stop work for now: nobody goes in until it is resumed.")
 _act("resume", "Work goes on; after too long a break only with a passing re-test since it began.")

@@ -14,7 +14,9 @@ from edge.app.rules_words import (
     counts,
     counts_text,
     days,
+    distance_lines,
     gas_line,
+    height_rows,
     pack_json,
     rule_lines,
     source_text,
@@ -22,7 +24,8 @@ from edge.app.rules_words import (
     unjudged_lines,
     word_lines,
 )
-from edge.app.wording import printable
+from edge.app.said_words import row_line
+from edge.app.wording import LANGUAGES, printable
 from edge.config_table import SIZE_BYTES_MAX
 from edge.core.rules import RulePack, terms
 from edge.ports.errors import ConfigurationError
@@ -109,6 +112,12 @@ def pack_lines(pack: RulePack) -> list[str]:
     lines.append("作业类型 / permit types")
     for each in pack.permit_types.values():
         lines += type_lines(each)
+    for row in height_rows(pack):
+        lines.append(f"  {row.row}:")
+        lines += [f"  {row_line(row, language)}" for language in LANGUAGES]
+    lines += ["距离 / distances"] if pack.distances else []
+    for distance in pack.distances:
+        lines += distance_lines(distance)
     lines.append("本机不判定、由人保证 / not judged here, kept by people")
     for demand in pack.unjudged:
         lines += unjudged_lines(demand)

@@ -6,7 +6,9 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from edge.core.distances import DistanceRule
 from edge.core.gases import Gas
+from edge.core.heights import HeightRow, metres
 from edge.core.interlocks import measured_by
 from edge.core.published import RulesWord, Verdict
 from edge.core.rules import PermitType, Rule, RulePack, Unjudged
@@ -68,10 +70,11 @@ def rule_lines(rule: Rule) -> list[str]:
 
 def type_lines(each: PermitType) -> list[str]:
     """One permit type of a pack."""
-    asked = [name for name, needed in (("guardian", each.guardian), ("harness", each.harness)) if needed]
+    flags = (("guardian", each.guardian), ("harness", each.harness), ("one_blind", each.one_blind))
+    asked = [name for name, needed in flags if needed]
     return [
         f"  {each.code} {each.name_zh} / {each.name_en}: {validity_text(each)}",
-        f"    {each.approver_zh} / {each.approver_en}; {', '.join([*asked, *each.certificates])}",
+        f"    {each.approver_zh} / {each.approver_en}; {', '.join([*asked, *each.confirm, *each.certificates])}",
         f"    {each.clause} [{each.mark}]",
     ]
 
@@ -112,6 +115,23 @@ def word_lines(word: RulesWord, named: bool) -> list[str]:
     zh, en = _VERDICTS[word.verdict] if named or word.verdict is not Verdict.APPLIED else _KEPT
     where = "" if word.operation is None else f" [{word.operation}]"
     return [f"{word.name}{where}: {zh} / {en}", *(f"  {each}" for each in word.findings)]
+
+
+def height_rows(pack: RulePack) -> tuple[HeightRow, ...]:
+    """The table that grades work at height, each row once."""
+    return tuple(dict.fromkeys(row for each in pack.permit_types.values() for row in each.heights))
+
+
+def distance_lines(each: DistanceRule) -> list[str]:
+    """What keeps away from what, and how far."""
+    first, second = sorted(each.permit_types), [*sorted(each.other_types), *sorted(each.activities)]
+    far = f"same_space {', '.join(sorted(each.same_space))}" if each.limit_cm is None else f"> {metres(each.limit_cm)}"
+    where = " (where_ex)" if each.where_ex else ""
+    return [
+        f"  {each.rule}: {', '.join(first)} – {', '.join(second)}: {far}{where}",
+        f"    {each.words_zh} / {each.words_en}",
+        f"    {each.clause} [{each.mark}]",
+    ]
 
 
 def gas_line(gas: Gas) -> str:
@@ -167,11 +187,43 @@ def type_json(each: PermitType) -> dict[str, Any]:
         "certificates": list(each.certificates),
         "guardian": each.guardian,
         "harness": each.harness,
+        "one_blind": each.one_blind,
+        "confirm": list(each.confirm),
         "validity_ms": each.validity_ms,
         "approver_zh": each.approver_zh,
         "approver_en": each.approver_en,
         "clause": each.clause,
         "mark": each.mark,
+    }
+
+
+def height_json(row: HeightRow) -> dict[str, Any]:
+    """A row of the table that grades work at height, for machines; heights in whole centimetres, both included."""
+    return {
+        "id": row.row,
+        "from_cm": row.from_cm,
+        "up_to_cm": row.up_to_cm,
+        "class_a": row.class_a,
+        "class_b": row.class_b,
+        "clause": row.clause,
+        "mark": row.mark,
+    }
+
+
+def distance_json(each: DistanceRule) -> dict[str, Any]:
+    """What keeps away from what, for machines."""
+    return {
+        "id": each.rule,
+        "clause": each.clause,
+        "mark": each.mark,
+        "permit_types": sorted(each.permit_types),
+        "other_types": sorted(each.other_types),
+        "activities": sorted(each.activities),
+        "limit_cm": each.limit_cm,
+        "same_space": sorted(each.same_space),
+        "where_ex": each.where_ex,
+        "zh": each.words_zh,
+        "en": each.words_en,
     }
 
 
@@ -217,6 +269,8 @@ def pack_json(pack: RulePack) -> dict[str, Any]:
         "molar_volume_mark": pack.molar_volume_mark,
         "permit_types": [type_json(each) for each in pack.permit_types.values()],
         "rules": [rule_json(each) for each in pack.rules],
+        "distances": [distance_json(each) for each in pack.distances],
+        "height_grades": [height_json(each) for each in height_rows(pack)],
         "gases": [gas_json(each) for each in pack.gases.values()],
         "not_judged": [unjudged_json(each) for each in pack.unjudged],
     }

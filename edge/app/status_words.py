@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from edge.app.said_words import said_lines
 from edge.app.wording import NOTHING, Language, instant, reason_words
 from edge.core.permits import STATUS_ISSUED, STATUS_NOT_ISSUED, STATUS_SUSPENDED, STATUS_WORKING
 
@@ -148,12 +149,13 @@ def permit_line(permit: Mapping[str, Any], language: Language) -> str:
 
 
 def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
-    """A permit with its window, its state at HQ and its people."""
+    """A permit with its window, its state at HQ, its people and what HQ says of the work."""
     text = _TEXT[language]
     status = _STATUSES.get(permit["hq_status"], _OVER)[language == "zh"]
     window = {"start": instant(permit["not_before_ms"]), "end": instant(permit["ends_ms"]), "status": status}
     people = {name: ", ".join(permit[name]) for name in ("workers", "guardians")}
-    return [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people)]
+    said = (f"  {each}" for each in said_lines(permit["said"], permit["confirmed"], language))
+    return [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people), *said]
 
 
 def sync_lines(found: Mapping[str, Any], language: Language) -> list[str]:

@@ -9,6 +9,7 @@ ALARMS: Mapping[Reason, str] = {
     Reason.PERMIT_EXPIRED: "10",
     Reason.PERMIT_LONGEST_OVER: "10",
     Reason.APPROVER_ABSENT: "30",
+    Reason.BLIND_NOT_ONE: "20",
     Reason.GUARDIAN_ABSENT: "31",
     Reason.NOT_UPGRADED_HOLIDAY: "40",
     Reason.NOT_UPGRADED_REST_DAY: "41",
@@ -21,10 +22,14 @@ ALARMS: Mapping[Reason, str] = {
     Reason.WRONG_AREA: "60",
     Reason.LINKED_PERMIT_NOT_IN_FORCE: "61",
     Reason.LINKED_PERMIT_MISSING: "62",
+    Reason.BRIEFING_MISSING: "70",
+    Reason.RISK_ANALYSIS_MISSING: "80",
+    Reason.MEASURES_MISSING: "90",
 }
-"""04 no analysis on a further day · 10 permit overdue · 30 approver not on site · 31 guardian absent · 40 to 43 hot
-work not upgraded: holiday, rest day, night, major event · 50 no matching certificate · 51 certificate expired · 60 no
-permit (for this place) · 61 linked permits incomplete · 62 links missing."""
+"""04 no analysis on a further day · 10 permit overdue · 20 not one blind and one operation · 30 approver not on site ·
+31 guardian absent · 40 to 43 hot work not upgraded: holiday, rest day, night, major event · 50 no matching certificate
+· 51 certificate expired · 60 no permit (for this place) · 61 linked permits incomplete · 62 links missing · 70 no
+briefing · 80 no risk analysis · 90 measures not confirmed."""
 
 BREAK_TOO_LONG = "03"
 """A break over its time and no new analysis."""

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 
 from edge.core.approving import approver_seen
+from edge.core.blinds import same_pipe
 from edge.core.checking import checks_of
 from edge.core.clock import ClockInterval
+from edge.core.confirmations import confirmed_now
 from edge.core.decision import decide
 from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.guarding import presence_age_ms
 from edge.core.interlocks import NO_DEMANDS, measure
 from edge.core.links import incomplete, unlinked
+from edge.core.nearby import neighbours_of
 from edge.core.question import Decision, Limits, PermitSlice, Question
 from edge.core.readings import MonotonicMs
 from edge.core.rules import PermitType
@@ -90,6 +93,9 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         incomplete=incomplete(state, permit, facts, clock),
         approver_seen=approver_seen(state, permit),
         analysed_today=_analysed_today(state, permit, known, clock),
+        same_pipe=same_pipe(state, permit, clock) if known is not None and known.one_blind else (),
+        confirmed=confirmed_now(durable.confirmed.get(permit.permit, {}), permit.version),
+        near=neighbours_of(state, permit, clock) if area in permit.areas else (),
     )
 
 

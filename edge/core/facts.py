@@ -9,6 +9,7 @@ from enum import Enum
 
 from edge.core.codec import LATER
 from edge.core.readings import MonotonicMs
+from edge.core.said import NOTHING_SAID, Said
 
 
 class Side(Enum):
@@ -116,6 +117,7 @@ class Permit:
     grade: str | None = field(default=None, metadata=LATER)
     approver: str | None = field(default=None, metadata=LATER)
     approved_in: str | None = field(default=None, metadata=LATER)
+    said: Said = field(default=NOTHING_SAID, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.core.clock import Anchor, ClockSource
+from edge.core.confirmations import Confirmation, Confirmed
 from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, with_check
@@ -64,7 +65,7 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             )
             return replace(durable, running={**durable.running, permit: begun})
         case "permit.confirmed":
-            return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
+            return _confirmed(durable, entry, permit, body)
         case "approver.present":
             approval = Approval(body["worker"], body["permit_version"], entry.seq)
             # Permits that never begin are never closed here: the oldest approvals go.
@@ -79,6 +80,9 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             return replace(durable, pauses={**durable.pauses, permit: Pause(_moment(entry), None)})
         case "permit.resumed":
             return replace(durable, pauses=without(durable.pauses, permit))
+        case "permit.too_near" if permit in durable.running:
+            told = (*durable.running[permit].too_near, body["other"])
+            return replace(durable, running=_changed(durable.running, permit, too_near=told))
         case "permit.overdue" | "permit.recorded" | "permit.record_missed" if permit in durable.running:
             changes = _TIMES[entry.kind](entry)
             return replace(durable, running=_changed(durable.running, permit, **changes))
@@ -102,6 +106,7 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
                 guardians=without(durable.guardians, permit),
                 harness=without(durable.harness, permit),
                 approvers=without(durable.approvers, permit),
+                confirmed=without(durable.confirmed, permit),
             )
     return durable
 
@@ -121,6 +126,15 @@ def _retested(durable: Durable, entry: Entry, permit: str) -> Durable:
         pauses=_changed(durable.pauses, permit, retest=entry.seq),
         running=_changed(durable.running, permit, analysed=_moment(entry)),
     )
+
+
+def _confirmed(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """Entries of earlier versions do not say what was confirmed: it was the harness."""
+    what = body.get("what", Confirmation.HARNESS.value)
+    if what == Confirmation.HARNESS.value:
+        return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
+    held = {**durable.confirmed.get(permit, {}), what: Confirmed(body["by"], entry.seq, body["permit_version"])}
+    return replace(durable, confirmed={**durable.confirmed, permit: held})
 
 
 def _changed(mapping: Mapping[str, Any], key: str, **changes: Any) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from edge.core.beside import beside_of
 from edge.core.breaks import alarm_of, pause, resume
 from edge.core.checking import checks_of
 from edge.core.entries import Json
@@ -9,6 +10,7 @@ from edge.core.facts import Permit
 from edge.core.holds import Freeze
 from edge.core.instruments import overdue
 from edge.core.messages import Answer, AuthorityApplied, Operator, OperatorAction
+from edge.core.nearby import tell_too_near
 from edge.core.passing import relock_held
 from edge.core.permits import IN_FORCE, STATUS_SUSPENDED
 from edge.core.reasons import Reason
@@ -34,6 +36,7 @@ def authority_applied(turn: Turn, applied: AuthorityApplied) -> None:
     _author(turn, applied, freezes, releases)
     gone = _permits(turn, applied)
     relock_held(turn, gone)
+    tell_too_near(turn)
 
 
 def _news(state: State, applied: AuthorityApplied) -> tuple[list[Freeze], list[str]]:
@@ -81,9 +84,9 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
             gone.add(permit.permit)
     if applied.complete:
         gone |= turn.state.permits.keys() - permits.keys()
-    turn.change(permits=permits)
+    turn.change(permits=permits, beside=beside_of(turn.state.beside, applied))
     durable = turn.state.durable
-    for permit_id in {**durable.running, **durable.guardians, **durable.harness}:
+    for permit_id in {**durable.running, **durable.guardians, **durable.harness, **durable.confirmed}:
         if permit_id in gone or (applied.complete and permit_id not in permits):
             turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
     return gone
@@ -145,11 +148,12 @@ def _done(turn: Turn, act: Operator, kind: str, body: dict[str, Json]) -> None:
 
 
 def _confirm(turn: Turn, act: Operator, permit: Permit) -> None:
-    """The guardian has seen the harness. Flagged for review: a person said it, no camera did."""
+    """The guardian has seen to it. Flagged for review: a person said it, no camera or system did."""
     if act.by not in permit.guardians:
         _refuse(turn, act, ["not_guardian"])
         return
-    _done(turn, act, "permit.confirmed", {"condition": "harness", "review": True})
+    body: dict[str, Json] = {"what": act.what.value, "permit_version": permit.version, "review": True}
+    _done(turn, act, "permit.confirmed", body)
 
 
 def _failing(turn: Turn, permit: Permit) -> list[str]:

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from edge.core.clock import Anchor
+from edge.core.confirmations import Confirmation
 from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Permit, Tap, Worker
 from edge.core.holds import Freeze
@@ -122,7 +123,10 @@ class OperatorAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A named person acts on a permit. ``person`` is what the authority cache knows of them, None: nobody known."""
+    """A named person acts on a permit. ``person`` is what the authority cache knows of them, None: nobody known.
+
+    ``what``: what ``CONFIRM`` confirms.
+    """
 
     action: OperatorAction
     permit: str
@@ -131,6 +135,7 @@ class Operator:
     why: str
     photo: BlobReference | None
     request: str
+    what: Confirmation = Confirmation.HARNESS
 
 
 @dataclass(frozen=True, slots=True)

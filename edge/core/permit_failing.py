@@ -2,9 +2,11 @@
 
 from edge.core.approving import approver_absent
 from edge.core.certificates import certificate_failing
+from edge.core.distances import near_failing
 from edge.core.facts import Token
 from edge.core.instruments import overdue
 from edge.core.interlocks import judge
+from edge.core.permit_facts import facts_failing
 from edge.core.permits import IN_FORCE, STATUS_NOT_ISSUED, STATUS_SUSPENDED
 from edge.core.question import Failing, PermitSlice, Question
 from edge.core.reasons import Reason
@@ -38,6 +40,13 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(reason)
     if approver_absent(question, each):
         fail(Reason.APPROVER_ABSENT, each.permit.approver)
+    told = (each.permit, each.permit_type, each.confirmed)
+    for reason, detail in facts_failing(*told, demanded=question.limits.permit_facts):
+        fail(reason, detail)
+    for reason, detail in near_failing(each.permit.said, each.near):
+        fail(reason, detail)
+    for permit in each.same_pipe:
+        fail(Reason.BLIND_SAME_PIPE, permit)
     if not each.analysed_today:
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*standing(each), *window(question, token, each), *_person(question, token, each)):

@@ -5,6 +5,7 @@ from enum import Enum
 
 from edge.core.clock import ClockInterval
 from edge.core.codec import LATER
+from edge.core.distances import Neighbour
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.instruments import CheckAge
 from edge.core.interlocks import Condition, Measured
@@ -43,7 +44,8 @@ class PermitSlice:
     None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures. ``checks``
     are those of the instruments that measure. ``analysed_today`` is False for work that needs an analysis each day and
     has none of this one. ``unlinked`` are permits that it names and that do not name it, or are not known;
-    ``incomplete`` those that are not in force now.
+    ``incomplete`` those that are not in force now. ``same_pipe`` are other permits on its pipe,
+    ``confirmed`` what was confirmed on site for this version of it. ``near`` is other work that a rule keeps away.
     """
 
     permit: Permit
@@ -62,6 +64,9 @@ class PermitSlice:
     not_upgraded: tuple[Reason, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
     approver_seen: bool = field(default=False, metadata=LATER)
+    same_pipe: tuple[str, ...] = field(default=(), metadata=LATER)
+    confirmed: tuple[str, ...] = field(default=(), metadata=LATER)
+    near: tuple[Neighbour, ...] = field(default=(), metadata=LATER)
 
     @property
     def ends_ms(self) -> int:

@@ -62,6 +62,15 @@ class Reason(Enum):
     NOT_UPGRADED_REST_DAY = "not_upgraded_rest_day"
     NOT_UPGRADED_NIGHT = "not_upgraded_night"
     NOT_UPGRADED_EVENT = "not_upgraded_event"
+    GRADE_TOO_LOW = "grade_too_low"
+    HEIGHT_UNKNOWN = "height_unknown"
+    BLIND_NOT_ONE = "blind_not_one"
+    BLIND_SAME_PIPE = "blind_same_pipe"
+    BLIND_UNKNOWN = "blind_unknown"
+    TOO_NEAR = "too_near"
+    BRIEFING_MISSING = "briefing_missing"
+    RISK_ANALYSIS_MISSING = "risk_analysis_missing"
+    MEASURES_MISSING = "measures_missing"
     LINKED_PERMIT_MISSING = "linked_permit_missing"
     LINKED_PERMIT_NOT_IN_FORCE = "linked_permit_not_in_force"
     BADGE_OUTDATED = "badge_outdated"
@@ -172,6 +181,34 @@ WORDS: dict[Reason, Words] = {
     Reason.NOT_UPGRADED_NIGHT: Words("夜间动火须升级管理，请重新办票", "Night: hot work needs a permit one grade up"),
     Reason.NOT_UPGRADED_EVENT: Words(
         "重大活动期间动火须升级管理，请重新办票", "Major event: hot work needs a permit one grade up"
+    ),
+    Reason.GRADE_TOO_LOW: Words(
+        "高处作业票级别低于其高度和危险因素，请重新办票", "Permit's grade is too low for this height: get a new permit"
+    ),
+    Reason.HEIGHT_UNKNOWN: Words(
+        "作业票未写明作业高度或危险因素，请联系班组长", "Permit does not say height or hazard factors: see your foreman"
+    ),
+    Reason.BLIND_NOT_ONE: Words(
+        "盲板抽堵须一票一板一作业，请重新办票", "One permit is one blind and one operation: get a permit for each"
+    ),
+    Reason.BLIND_SAME_PIPE: Words(
+        "同一管道已有其他盲板抽堵作业票，请联系班组长", "Another blinding permit is on this pipe: see your foreman"
+    ),
+    Reason.BLIND_UNKNOWN: Words(
+        "作业票未写明盲板、作业或管道，请联系班组长",
+        "Permit does not say blind, operation or pipe: see your foreman",
+    ),
+    Reason.TOO_NEAR: Words(
+        "附近有相互影响的作业，距离不足，请联系班组长", "Other work that must keep away is too near: see your foreman"
+    ),
+    Reason.BRIEFING_MISSING: Words(
+        "作业前安全交底未确认，请监护人确认", "Briefing before work not confirmed: ask the guardian to confirm"
+    ),
+    Reason.RISK_ANALYSIS_MISSING: Words(
+        "作业风险分析未确认，请监护人确认", "Risk analysis not confirmed: ask the guardian to confirm"
+    ),
+    Reason.MEASURES_MISSING: Words(
+        "安全措施未确认，请监护人确认", "Safety measures not confirmed: ask the guardian to confirm"
     ),
     Reason.LINKED_PERMIT_MISSING: Words(
         "关联作业票缺失或未互相关联，请联系班组长",

@@ -14,7 +14,9 @@ from typing import Literal
 
 from edge.core.clock import ClockInterval
 from edge.core.codec import LATER
+from edge.core.distances import DistanceRule
 from edge.core.gases import GAS_UNITS, Gas, limit_in
+from edge.core.heights import HeightRow
 from edge.core.reasons import Reason
 
 _SECOND_MS = 1_000
@@ -31,7 +33,9 @@ class PermitType:
 
     ``validity_ms``: the longest that a permit of this type holds; ``break_ms``: the longest break without a new
     analysis; ``record_ms``: how often readings are recorded; None where the standard sets no time. ``daily_analysis``:
-    one each day. ``approver``: who approves it.
+    one each day. ``approver``: who approves it. ``heights``: the table that grades work at height, empty: none does.
+    ``one_blind``: such a permit is one blind and one operation, and alone on its pipe. ``confirm``: what must be
+    confirmed before work, see ``edge.core.confirmations``.
     """
 
     code: str
@@ -48,6 +52,9 @@ class PermitType:
     record_ms: int | None = field(default=None, metadata=LATER)
     approver_zh: str = field(default="", metadata=LATER)
     approver_en: str = field(default="", metadata=LATER)
+    heights: tuple[HeightRow, ...] = field(default=(), metadata=LATER)
+    one_blind: bool = field(default=False, metadata=LATER)
+    confirm: tuple[str, ...] = field(default=(), metadata=LATER)
 
     def end_ms(self, begins_ms: int, ends_ms: int) -> int:
         """When a permit of this type ends, exclusive: at its own end, or once it has held as long as its type allows.
@@ -154,6 +161,7 @@ class RulePack:
     rules: tuple[Rule, ...]
     gases: Mapping[str, Gas]
     unjudged: tuple[Unjudged, ...]
+    distances: tuple[DistanceRule, ...] = ()
 
     @property
     def name(self) -> str:
@@ -203,6 +211,9 @@ def strictest(known: Sequence[PermitType]) -> PermitType | None:
             break_ms=_shortest(together.break_ms, each.break_ms),
             daily_analysis=together.daily_analysis or each.daily_analysis,
             record_ms=_shortest(together.record_ms, each.record_ms),
+            one_blind=together.one_blind or each.one_blind,
+            confirm=tuple(dict.fromkeys((*together.confirm, *each.confirm))),
+            heights=tuple(dict.fromkeys((*together.heights, *each.heights))),
         )
     return together
 

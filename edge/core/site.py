@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from edge.core.clock import ClockInterval
+from edge.core.distances import DistanceRule
 from edge.core.doors import DoorTiming
 from edge.core.instruments import Demanded
 from edge.core.interlocks import NO_DEMANDS, Demands, Timing, bind
@@ -24,15 +25,16 @@ class DoorPlan:
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One version of one rule pack: when it speaks, and the permit types that it knows.
+    """One version of one rule pack: when it speaks, the permit types that it knows, the distances that it asks for.
 
-    One without any is lost: HQ demands it, and its text is not at hand. On it nobody enters.
+    One without types is lost: HQ demands it, and its text is not at hand. On it nobody enters.
     """
 
     pack: str
     version: int
     validity: Validity
     permit_types: Mapping[str, PermitType]
+    distances: tuple[DistanceRule, ...]
 
     @property
     def name(self) -> str:
@@ -102,7 +104,9 @@ def plan_area(
 ) -> AreaPlan:
     """An area under all these versions of packs. Raises RulePackError if they cannot be judged there, or contradict."""
     held = terms(packs)
-    editions = tuple(Edition(each.pack, each.version, held[each.name], each.permit_types) for each in packs)
+    editions = tuple(
+        Edition(each.pack, each.version, held[each.name], each.permit_types, each.distances) for each in packs
+    )
     codes = sorted({code for each in packs for code in each.permit_types})
     for code in codes:
         _check_trades(code, editions)

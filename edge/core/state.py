@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from edge.core.clock import Anchor
 from edge.core.codec import LATER
+from edge.core.confirmations import Confirmed
 from edge.core.doors import DoorState
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
@@ -60,6 +61,7 @@ class Running:
     ``recorded`` and ``analysed`` are the last record of its readings and the last passing analysis; ``record_missed``:
     a record was overdue and none was made since. ``unguarded`` are areas whose guardian was told to be gone.
     ``certified`` tells of the people who went in when their certificates end, UTC ms, exclusive, until that is told.
+    ``too_near``: other permits that were told to be too near.
     """
 
     permit: str
@@ -74,6 +76,7 @@ class Running:
     analysed: Moment | None = field(default=None, metadata=LATER)
     unguarded: tuple[str, ...] = field(default=(), metadata=LATER)
     certified: Mapping[str, int] = field(default_factory=dict, metadata=LATER)
+    too_near: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Approval:
     worker: str
     version: int
     entry: int
+    too_near: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 Work: TypeAlias = Permit | Running
@@ -97,6 +101,8 @@ class Durable:
     as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
     that an entry was ever stamped with: it is not earlier now. ``rules`` are the versions of rule packs of HQ that
     were ever applied here, by name; ``rules_refused`` names the latest of its texts that were refused.
+    that an entry was ever stamped with: it is not earlier now. ``confirmed`` gives, by permit, what was confirmed
+    on site.
     """
 
     next_entry: int = 0
@@ -115,6 +121,7 @@ class Durable:
     lowest_ms: int = 0
     rules: Mapping[str, Published] = field(default_factory=dict, metadata=LATER)
     rules_refused: tuple[str, ...] = field(default=(), metadata=LATER)
+    confirmed: Mapping[str, Mapping[str, Confirmed]] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,8 @@ class State:
 
     ``clear_since`` tells, for each tripped permit, since when all its conditions are good again. ``alarms_until``
     is, by area, when a timed siren ends; ``sirens`` what was last commanded. ``watched`` lists, by device, the running
-    permits that an interlock binds to it. ``failing``: the journal's last commit failed.
+    permits that an interlock binds to it. ``failing``: the journal's last commit failed. ``beside``: open permits of
+    the whole site whose work may stand in the way of other work, see ``edge.core.beside``.
     """
 
     site: Site
@@ -163,6 +171,7 @@ class State:
     doors: Mapping[str, DoorState] = field(default_factory=dict)
     memories: Mapping[str, DeviceMemory] = field(default_factory=dict)
     permits: Mapping[str, Permit] = field(default_factory=dict)
+    beside: Mapping[str, Permit] = field(default_factory=dict)
     watched: Mapping[str, tuple[Watch, ...]] = field(default_factory=dict)
     pending: Mapping[int, Grant] = field(default_factory=dict)
     gathers: Mapping[str, int] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from edge.config_table import REQUIRED, Required, Table
+from edge.core.confirmations import MISSING
 
 Default = TypeVar("Default")
 
@@ -32,6 +33,8 @@ _TYPE = re.compile(r"[0-9]{2}")
 _TYPE_FORM = "a code of AQ 3064.2-2025 table A.2, such as 02"
 _ALARM = re.compile("01|02|03|04|05|10|20|30|31|40|41|42|43|50|51|52|60|61|62|70|80|90")
 _ALARM_FORM = "an alarm code of AQ 3064.2-2025 table A.4"
+_CONFIRM = re.compile("|".join(MISSING))
+_CONFIRM_FORM = f"one of {', '.join(MISSING)}"
 TRADE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 TRADE_FORM: Final = "a trade as certificates name it, such as welding"
 _NO_DAY = date(1970, 1, 1)
@@ -67,9 +70,20 @@ def permit_types(table: Table) -> frozenset[str]:
     return frozenset(table.getlist("permit_types", pattern=_TYPE, form=_TYPE_FORM, count_min=1, count_max=32))
 
 
+def some_permit_types(table: Table, key: str) -> frozenset[str]:
+    """The codes of permit types under another key, none where it is not written."""
+    return frozenset(table.getlist(key, pattern=_TYPE, form=_TYPE_FORM, count_min=1, count_max=32, default=()))
+
+
 def alarm(table: Table) -> str | None:
     """An alarm code of the standard, None where none fits."""
     return table.getstring("alarm", pattern=_ALARM, form=_ALARM_FORM, default=None)
+
+
+def confirmations(table: Table) -> tuple[str, ...]:
+    """What must be confirmed before work of a type, nothing where it is not written."""
+    most = len(MISSING)
+    return table.getlist("confirm", pattern=_CONFIRM, form=_CONFIRM_FORM, count_min=0, count_max=most, default=())
 
 
 def day(table: Table, key: str) -> date:

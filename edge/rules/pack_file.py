@@ -1,6 +1,7 @@
 """Reads one version of a rule pack, strictly: every finding at once, as ``file:line: key: what, allowed, remedy``."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -11,6 +12,7 @@ from edge.core.reasons import Reason
 from edge.core.rules import PermitType, Rule, RulePack, Unjudged
 from edge.rules import fields
 from edge.rules.floors import check_floors, check_gases
+from edge.rules.work_facts import read_distances, with_heights
 
 MOLAR_VOLUME = Decimal("24.05")
 """L/mol at 20 degC and 101.325 kPa [D]: a pack may declare another."""
@@ -42,11 +44,13 @@ def read_pack(data: bytes, file: str) -> tuple[RulePack, Table]:
     root = read_table(data, file)
     head = root.table("pack")
     types = [(_permit_type(each), each) for each in root.tables("permit_type", count_min=1, count_max=64)]
+    types = with_heights(root, types)
     rules = [(_rule(each), each) for each in root.tables("rule", count_min=0, count_max=512)]
     gases = [(_gas(each), each) for each in root.tables("gas", count_min=0, count_max=512)]
     demands = [(_unjudged(each), each) for each in root.tables("not_judged", count_min=0, count_max=256)]
     tables = ([each for each, _ in types], [each for each, _ in rules], [each for each, _ in gases])
     pack = _pack(head, *tables, [each for each, _ in demands])
+    pack = replace(pack, distances=read_distances(root, set(pack.permit_types)))
     root.finish()
     _refuse_second([(each.code, table, "code") for each, table in types])
     named = [(each.rule, table, "id") for each, table in rules] + [
@@ -105,6 +109,8 @@ def _permit_type(table: Table) -> PermitType:
         break_ms=_minutes(table, "break_min", 0),
         daily_analysis=table.getbool("daily_analysis", default=False),
         record_ms=_minutes(table, "record_min", 1),
+        one_blind=table.getbool("one_blind", default=False),
+        confirm=fields.confirmations(table),
         approver_zh=fields.text(table, "approver_zh"),
         approver_en=fields.text(table, "approver_en"),
     )

@@ -5,11 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from edge.core.clock import Now
+from edge.core.confirmations import confirmed_now
 from edge.core.facts import Facts, Permit, Token, TokenVerdict
 from edge.core.instruments import ages, overdue
 from edge.core.interlocks import Condition
 from edge.core.question import Decision
 from edge.core.reasons import WORDS, Reason
+from edge.core.said import spoken
 from edge.core.site import permit_type_of
 from edge.core.state import State
 from edge.storage.authority_reader import AuthorityReader
@@ -60,6 +62,8 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "not_after_ms": permit.not_after_ms,
         "ends_ms": _ends_ms(state, permit, now),
         "hq_status": permit.status,
+        "said": spoken(permit.said),
+        "confirmed": confirmed_answer(state, permit),
         "running": permit.permit in durable.running,
         "paused": permit.permit in durable.pauses,
         "frozen": [each.freeze for each in durable.freezes.of(f"permit:{permit.permit}")],
@@ -67,6 +71,12 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         if trip is None
         else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
     }
+
+
+def confirmed_answer(state: State, permit: Permit | None) -> list[str]:
+    """What was confirmed on site for this version of a permit; nothing for one that is not known."""
+    held = {} if permit is None else state.durable.confirmed.get(permit.permit, {})
+    return [] if permit is None else list(confirmed_now(held, permit.version))
 
 
 def instruments_answer(state: State, now: Now) -> Iterator[dict[str, Any]]:

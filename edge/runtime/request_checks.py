@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Mapping
 
+from edge.core.confirmations import Confirmation
 from edge.ports.errors import RefusedError
 
 _ID_MOST, _WHY_MOST = 64, 500
@@ -25,6 +26,14 @@ def check_words(device: str, by: str, why: str) -> None:
     """As ``check_act``, for a check of an instrument."""
     for name, text, most in (("device", device, _ID_MOST), ("by", by, _ID_MOST), ("reason", why, _WHY_MOST)):
         _check_words(name, text, most)
+
+
+def confirmation(what: object) -> Confirmation:
+    """What an act confirms, the harness where it does not say. Raises RefusedError for a word that is none."""
+    try:
+        return Confirmation.HARNESS if what is None else Confirmation(what)
+    except ValueError:
+        raise RefusedError(f"unknown confirmation {str(what)[:32]!r}") from None
 
 
 def photo_type(data: bytes) -> str:

@@ -21,6 +21,7 @@ from edge.ports.errors import RefusedError, TransientError
 from edge.runtime.request_answers import (
     clock_answer,
     code_answer,
+    confirmed_answer,
     instruments_answer,
     perfect_facts,
     permit_status,
@@ -29,7 +30,15 @@ from edge.runtime.request_answers import (
     rules_answer,
     worker_answer,
 )
-from edge.runtime.request_checks import attached_bytes, check_act, check_words, evidence_type, is_time, photo_type
+from edge.runtime.request_checks import (
+    attached_bytes,
+    check_act,
+    check_words,
+    confirmation,
+    evidence_type,
+    is_time,
+    photo_type,
+)
 from edge.storage.authority_reader import AuthorityReader
 
 _ANSWER_S = 5.0
@@ -93,7 +102,7 @@ class Requests:
                 return self._explain(permit)
             case {"do": "act", "action": str(action), "permit": str(permit), "by": str(by), "why": str(why)}:
                 photo = None if request.get("photo") in (None, False) else attached_bytes(attached, "photo")
-                return self._act(action, permit, (by, why), photo)
+                return self._act((action, request.get("what")), permit, (by, why), photo)
             case {"do": "check", "device": str(device), "by": str(by), "why": str(why)}:
                 return self._check(request, device, (by, why), attached_bytes(attached, "evidence"))
             case {"do": "sync"}:
@@ -159,19 +168,21 @@ class Requests:
             "permit": permit_id,
             "running": permit_id in state.durable.running,
             "kept": list(state.kept_packs(permit_id)),
+            "confirmed": confirmed_answer(state, state.permits.get(permit_id)),
             "clock": clock_answer(now),
             "conditions": [reading_answer(each) for each in conditions],
         }
 
-    def _act(self, action: str, permit: str, who: tuple[str, str], photo: bytes | None) -> dict[str, Any]:
+    def _act(self, act: tuple[str, Any], permit: str, who: tuple[str, str], photo: bytes | None) -> dict[str, Any]:
         by, why = who
         check_act(permit, by, why)
         try:
-            wanted = OperatorAction(action)
+            wanted = OperatorAction(act[0])
         except ValueError:
-            raise RefusedError(f"unknown action {action[:32]!r}") from None
+            raise RefusedError(f"unknown action {act[0][:32]!r}") from None
+        what = confirmation(act[1])
         kept = None if photo is None else self._keep_evidence(photo, photo_type(photo))
-        return self._answered(Operator(wanted, permit, by, self._person(by), why, kept, uuid.uuid4().hex))
+        return self._answered(Operator(wanted, permit, by, self._person(by), why, kept, uuid.uuid4().hex, what))
 
     def _check(self, request: Mapping[str, Any], device: str, who: tuple[str, str], evidence: bytes) -> dict[str, Any]:
         by, why = who

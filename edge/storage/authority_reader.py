@@ -10,6 +10,7 @@ import orjson
 
 from edge.core.facts import Certificate, Facts, Permit, Token, TokenRefusal, TokenVerdict, Worker
 from edge.core.holds import Freeze
+from edge.core.said import Said
 from edge.ports.errors import DamagedError, RefusedError
 from edge.ports.stores import READ_ROWS_MAX, AuthorityRecord, HqRules, Issuer
 from edge.storage.databases import naming_errors, open_reader
@@ -279,7 +280,27 @@ def _permit(row: tuple[str, bytes, int]) -> Permit:
         grade=record.get("grade"),
         approver=record.get("approver"),
         approved_in=record.get("approved_in"),
+        said=_said(record),
     )
+
+
+def _said(record: dict[str, Any]) -> Said:
+    """What the record says of the work itself."""
+    return Said(
+        height_cm=record.get("height_cm"),
+        factors=_words(record, "factors"),
+        blinds=_words(record, "blinds"),
+        operations=_words(record, "operations"),
+        pipe=record.get("pipe"),
+        confirmed=_words(record, "confirmed"),
+        east_cm=record.get("east_cm"),
+        north_cm=record.get("north_cm"),
+        activities=_words(record, "activities"),
+    )
+
+
+def _words(record: dict[str, Any], name: str) -> tuple[str, ...] | None:
+    return tuple(record[name]) if name in record else None
 
 
 def _certificate(row: tuple[str, bytes, int]) -> Certificate:

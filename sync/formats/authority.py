@@ -16,6 +16,7 @@ import orjson
 
 from sync.formats import canonical
 from sync.formats.errors import FormatError
+from sync.formats.permit_facts import PERMIT_FACTS, check_position
 from sync.formats.record_fields import (
     Choice,
     Field,
@@ -103,6 +104,7 @@ RECORDS: Mapping[Kind, Table] = {
         "approver": Field(_ID, required=False),
         "approved_in": Field(_ID, required=False),
         "permit_version": Field(Whole(0, 2**31 - 1), required=False),
+        **PERMIT_FACTS,
     },
     Kind.AREA: {
         "name": Field(Text(64)),
@@ -280,6 +282,7 @@ def _parse(value: Mapping[str, Any], written: bool) -> KnownOperation:
                 raise FormatError("a rule pack is published from its file: `permitgate hq publish FILE`", place="k")
             record = checked_record(_table(kind), value.get("rec"), "rec", written)
             _check_window(record)
+            check_position(record)
             return Put(kind, fields["id"], fields["rev"], record)
         case "revoke":
             revoked = Revoke(_kind(fields["k"]), fields["id"], fields["why"])

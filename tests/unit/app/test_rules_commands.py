@@ -15,13 +15,15 @@ from sites import GAS, HOUR_MS, OXYGEN, PACK, TIMING, WIND, begun_bench, permit
 
 from edge import rules
 from edge.__main__ import main
-from edge.app.explain_words import _TEXT, area_lines
+from edge.app.explain_words import _TEXT, area_lines, head_lines
 from edge.app.explanation import ExplainedArea, Ground, explain_area
 from edge.app.rules_commands import differences
 from edge.app.rules_words import pack_json
 from edge.core.clock import ClockInterval, ClockSource
 from edge.core.readings import UtcMs
+from edge.core.reasons import Reason
 from edge.core.rules import Channel, RulePack
+from edge.core.said import Said
 from edge.core.site import plan_area
 from edge.runtime.requests import Requests
 
@@ -234,6 +236,22 @@ def test_a_toxic_limit_says_of_which_kind_it_is_and_how_it_became_ppm() -> None:
     assert condition.interlock.highest_good == 70
     for part in ("MAC 10 mg/m3", "34.08 g/mol", "24.05 [D] L/mol", "exactly 7.0569… ppm", "<= 7.0 ppm", "[V2"):
         assert part in said
+
+
+def test_the_grade_of_work_at_height_is_explained_from_the_table_and_what_is_not_enough_is_said() -> None:
+    plan = plan_area("north", False, (PACK,), (WIND,), TIMING)
+    high = permit(permit_type="23", said=Said(1_800, ("cold",)))
+    area = explain_area(plan, (PACK,), (WIND,), high, Ground(NOW, (), {}))
+    assert area.facts == ((Reason.GRADE_TOO_LOW, "18 m, cold: IV (24)"),)
+    said = texts(area)
+    assert "height 15.01 m to 30 m: III (23), with a hazard factor IV (24); GB 30871-2022 8.1.1" in said["en"]
+    assert "NOT ENOUGH: grade_too_low [18 m, cold: IV (24)]" in said["en"]
+    assert "不足：grade_too_low [18 m, cold: IV (24)]：高处作业票级别低于" in said["zh"]
+    ground = Ground(NOW, (), {}, permit_facts=True, confirmed=("briefing", "measures"))
+    unsaid = explain_area(plan, (PACK,), (WIND,), permit(permit_type="23"), ground)
+    assert unsaid.facts == ((Reason.HEIGHT_UNKNOWN, "height_cm"), (Reason.RISK_ANALYSIS_MISSING, None))
+    assert "NOT ENOUGH: risk_analysis_missing: Risk analysis not confirmed" in texts(unsaid)["en"]
+    assert "height 18 m" in "\n".join(head_lines(high, (), "en"))
 
 
 def test_without_a_gateway_that_answers_there_is_no_reading_and_the_words_say_why() -> None:

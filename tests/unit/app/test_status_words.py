@@ -17,6 +17,8 @@ PERMIT: dict[str, Any] = {
     "not_after_ms": 1_900_000_000_000,
     "ends_ms": 1_800_028_800_000,
     "hq_status": 6,
+    "said": {"height_cm": 1_800, "factors": ["live_parts"]},
+    "confirmed": ["briefing"],
     "running": True,
     "paused": True,
     "frozen": ["f-7"],
@@ -113,6 +115,17 @@ def test_a_gateway_that_is_well_is_told_in_one_language(language: Language) -> N
 
 def test_a_permit_is_shown_with_its_window_its_people_and_its_state_at_hq() -> None:
     text = "\n".join(permit_lines(PERMIT, "en"))
-    for shown in ("P1", "2027-01-15 08:00:00.000Z", "2027-01-15 16:00:00.000Z", "suspended", "w1, w2", "g1", "f-7"):
+    for shown in (
+        "P1",
+        "2027-01-15 08:00:00.000Z",
+        "2027-01-15 16:00:00.000Z",
+        "suspended",
+        "w1, w2",
+        "g1",
+        "f-7",
+        "height 18 m",
+        "live_parts",
+        "confirmed on site: briefing",
+    ):
         assert shown in text
     assert "已暂停" in "\n".join(permit_lines(PERMIT, "zh"))

@@ -7,6 +7,7 @@ from sites import (
     EPOCH_MS,
     HOUR_MS,
     OXYGEN,
+    POLICY,
     UNTIL_MS,
     Bench,
     begun_bench,
@@ -40,6 +41,7 @@ from edge.core.messages import (
 from edge.core.readings import Quality
 from edge.core.reasons import ORDER, REVIEW_ONLY, WORDS, Reason
 from edge.core.rules import Channel
+from edge.core.said import Said
 from edge.core.upgrades import Calendar
 
 SCENARIOS = {}
@@ -310,6 +312,48 @@ def _permit_expired():
 @produces(Reason.PERMIT_LONGEST_OVER)
 def _permit_longest_over():
     return _changed(not_before_ms=EPOCH_MS - 8 * HOUR_MS)
+
+
+@produces(Reason.GRADE_TOO_LOW)
+def _grade_too_low():
+    return _changed(permit_type="23", said=Said(1800, ("live_parts",)))
+
+
+@produces(Reason.HEIGHT_UNKNOWN)
+def _height_unknown():
+    p1 = permit(permit_type="24")
+    policy = replace(POLICY, permit_facts=True)
+    return _tap(facts(permits=[p1]), lambda bench: replace_site(bench, policy=policy))
+
+
+@produces(Reason.BLIND_NOT_ONE)
+def _blind_not_one():
+    return _changed(permit_type="50", said=Said(blinds=("B1", "B2")))
+
+
+@produces(Reason.BLIND_SAME_PIPE)
+def _blind_same_pipe():
+    p1, p2 = (permit(name, permit_type="50", said=Said(pipe="L1")) for name in ("P1", "P2"))
+    return _tap(facts(permits=[p1], authority_size=6), lambda bench: bench.authority(p1, p2, size=6))
+
+
+@produces(Reason.BLIND_UNKNOWN)
+def _blind_unknown():
+    p1 = permit(permit_type="50")
+    policy = replace(POLICY, permit_facts=True)
+    return _tap(facts(permits=[p1]), lambda bench: replace_site(bench, policy=policy))
+
+
+@produces(Reason.TOO_NEAR)
+def _too_near():
+    p1 = permit(said=Said(east_cm=0, north_cm=0))
+    p2 = permit("P2", said=Said(east_cm=0, north_cm=1_000, activities=("painting",)))
+    return _tap(facts(permits=[p1], authority_size=6), lambda bench: bench.authority(p1, p2, size=6))
+
+
+@produces(Reason.BRIEFING_MISSING, Reason.RISK_ANALYSIS_MISSING, Reason.MEASURES_MISSING)
+def _unconfirmed():
+    return _changed(said=Said(confirmed=()))
 
 
 @produces(Reason.WRONG_AREA)

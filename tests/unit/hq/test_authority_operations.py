@@ -206,6 +206,45 @@ def test_two_unreadable_entries_have_two_freeze_ids() -> None:
     assert first.freeze_id != second.freeze_id
 
 
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("height_cm", [0, 1_800, 100_000], [-1, 18.0, "18", 100_001, True]),
+        ("blinds", [[], ["B-1"], ["B-1", "B-2"]], ["B-1", [1], ["B 1"], ["B-1", "B-1"]]),
+        ("operations", [[], ["insert"], ["insert", "remove"]], ["insert", ["swap"], ["insert", "insert"]]),
+        ("pipe", ["L-100"], ["", "L 100", 7, ["L-100"]]),
+        ("confirmed", [[], ["measures"], ["briefing", "risk_analysis"]], ["briefing", ["harness"], ["measures"] * 2]),
+        ("activities", [[], ["venting"], ["painting", "draining"]], ["venting", ["resting"], ["venting", "venting"]]),
+        ("factors", [[], ["cold", "bad_air"]], ["cold", ["windy"], ["cold", "cold"]]),
+    ],
+)
+def test_what_a_permit_says_of_its_work_is_checked_where_hq_writes_it(
+    field: str, good: list[Any], bad: list[Any]
+) -> None:
+    (described,) = [each for each in schema()["oneOf"] if each["properties"].get("k") == {"const": "permit"}]
+    assert field in described["properties"]["rec"]["properties"]
+    for value in good:
+        operation = read(changed(PERMIT, **{field: value}))
+        assert operation.record[field] == value
+        assert parse_operation(encode_operation(operation)) == operation
+    for value in bad:
+        with pytest.raises(FormatError) as caught:
+            read(changed(PERMIT, **{field: value}))
+        assert caught.value.place.startswith(f"rec.{field}")
+
+
+def test_a_position_has_both_its_figures() -> None:
+    for east_cm, north_cm in ((0, 0), (-10_000_000, 10_000_000)):
+        operation = read(changed(PERMIT, east_cm=east_cm, north_cm=north_cm))
+        assert parse_operation(encode_operation(operation)) == operation
+    for one, lacking in (("east_cm", "north_cm"), ("north_cm", "east_cm")):
+        with pytest.raises(FormatError, match="give both or neither") as caught:
+            read(changed(PERMIT, **{one: 5}))
+        assert caught.value.place == f"rec.{lacking}"
+        with pytest.raises(FormatError, match="whole number"):
+            read(changed(PERMIT, **{one: 10_000_001, lacking: 0}))
+
+
 def test_the_schema_names_every_kind_and_operation() -> None:
     described = schema()["oneOf"]
     assert {item["properties"]["k"]["const"] for item in described if "rec" in item["properties"]} == {
