@@ -7,6 +7,7 @@ from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_
 from edge.core.clock import ClockInterval
 from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, judge
+from edge.core.overrides import Bearing
 from edge.core.question import Decision, Failing, Outcome, PermitSlice, Question
 from edge.core.rules import PermitType
 
@@ -47,6 +48,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "seen_here": "tapped here",
         "seen_by_hq": "shown to HQ to be in area {area}",
         "unseen": "not seen at the place",
+        "override": "override {override} of {subject}, owner {owner}, until {until}: {standing}",
+        "relied": "what it measures is demanded here and does not count",
+        "past": "PAST ITS TIME, not lifted",
+        "lives": "lives",
         "never": "never",
         "ago": "{age} ago",
         "reason": "{code}{about}: {words}",
@@ -95,6 +100,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "seen_here": "已在此刷卡",
         "seen_by_hq": "总部确认其在区域 {area}",
         "unseen": "未见到场",
+        "override": "旁路 {override}：{subject}，责任人 {owner}，至 {until}：{standing}",
+        "relied": "此处需要其读数，旁路期间不计",
+        "past": "已超时，未解除",
+        "lives": "有效",
         "never": "从未",
         "ago": "{age} 前",
         "reason": "{code}{about}：{words}",
@@ -216,7 +225,8 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
     )
     limit = seconds(question.limits.guardian_ms)
     lines = [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
-    return [*lines, "  " + _approver(each, text)] if permit.approver is not None else lines
+    lines += ["  " + _approver(each, text)] if permit.approver is not None else []
+    return lines + [f"  {_override(bears, text)}" for bears in each.overrides]
 
 
 def _approver(each: PermitSlice, text: Mapping[str, str]) -> str:
@@ -224,6 +234,12 @@ def _approver(each: PermitSlice, text: Mapping[str, str]) -> str:
     by_hq = "seen_by_hq" if permit.approved_in in permit.areas else "unseen"
     seen = text["seen_here" if each.approver_seen else by_hq].format(area=permit.approved_in)
     return text["approver"].format(approver=permit.approver, seen=seen)
+
+
+def _override(each: Bearing, text: Mapping[str, str]) -> str:
+    standing = "past" if each.over else "relied" if each.relied else "lives"
+    named = {"override": each.override, "subject": each.subject, "owner": each.owner}
+    return text["override"].format(**named, until=instant(each.until_ms), standing=text[standing])
 
 
 def _type_name(code: str, known: PermitType | None, language: Language) -> str:

@@ -50,8 +50,15 @@ KINDS: Mapping[str, Words] = {
     "log.genesis": Words("日志开始", "the journal began"),
     "log.heartbeat": Words("心跳，网关在运行", "heartbeat: the gateway is alive"),
     "operator.refused": Words("人员操作被拒绝", "a person's act was refused"),
+    "override.expired": Words("旁路超时未解除", "an override is past its time and was not lifted"),
+    "override.lifted": Words("旁路已解除", "an override was lifted"),
+    "override.made": Words("已做旁路", "an override was made: a protection is out of action"),
     "model.own": Words("使用现场自编的设备型号文件", "a register map that the site wrote itself is in use"),
     "permit.begun": Words("作业开始", "work on a permit began"),
+    "permit.close_refused": Words(
+        "总部已关闭作业票，但旁路未解除，本处不予关闭",
+        "HQ closed a permit; an override made for it lives, so it stays open here",
+    ),
     "permit.closed": Words("作业票关闭", "a permit was closed"),
     "permit.confirmed": Words("监护人已确认安全带", "a guardian confirmed the harness"),
     "permit.overdue": Words("作业超时未结束", "running work reached its end and was not closed"),
@@ -109,8 +116,12 @@ _LABELS: Mapping[str, Words] = {
     "gateway": Words("网关", "gateway"),
     "holes": Words("间断处数", "holes"),
     "interlock": Words("联锁", "interlock"),
+    "lasts_ms": Words("至多历时", "lasts at most"),
     "last_boottime_ms": Words("末次读数（开机后）", "last reading, after boot"),
     "last_ms": Words("最晚读数", "last reading"),
+    "override": Words("旁路编号", "override"),
+    "overrides": Words("旁路编号", "overrides"),
+    "owner": Words("旁路责任人", "owner"),
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
     "pause": Words("暂停记录", "pause entry"),
@@ -119,6 +130,7 @@ _LABELS: Mapping[str, Words] = {
     "permit_version": Words("作业票版本", "permit version"),
     "permit_type": Words("作业类型", "permit type"),
     "permits": Words("作业票", "permits"),
+    "protection": Words("被旁路的保护", "protection overridden"),
     "quality": Words("读数质量", "quality"),
     "reader": Words("读卡器", "reader"),
     "releases": Words("解除的冻结", "freezes released"),
@@ -134,6 +146,7 @@ _LABELS: Mapping[str, Words] = {
     "took_over_from": Words("交班监护人", "took over from"),
     "trip": Words("跳闸记录", "trip entry"),
     "uncertainty_ms": Words("误差", "doubt"),
+    "until_ms": Words("截止时间", "until"),
     "utc_ms": Words("时间", "time"),
     "version": Words("版本", "version"),
     "what": Words("内容", "what"),
@@ -265,7 +278,7 @@ def _value(name: str, value: Any, language: Language) -> str:
         return _LINES[language]["yes" if value else "no"]
     if name == "what" and isinstance(value, str):
         return what_words(value, language)
-    if name.endswith("boottime_ms") or name in ("age_ms", "period_ms", "uncertainty_ms", "step_ms"):
+    if name.endswith("boottime_ms") or name in ("age_ms", "lasts_ms", "period_ms", "uncertainty_ms", "step_ms"):
         return seconds(value)
     if name.endswith("_ms") and isinstance(value, int):
         return instant(value)

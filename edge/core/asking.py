@@ -10,6 +10,7 @@ from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.guarding import presence_age_ms
 from edge.core.interlocks import NO_DEMANDS, measure
 from edge.core.links import incomplete, unlinked
+from edge.core.overrides import bearing
 from edge.core.question import Decision, Limits, PermitSlice, Question
 from edge.core.readings import MonotonicMs
 from edge.core.rules import PermitType
@@ -90,6 +91,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         incomplete=incomplete(state, permit, facts, clock),
         approver_seen=approver_seen(state, permit),
         analysed_today=_analysed_today(state, permit, known, clock),
+        overrides=bearing(durable.overrides, permit.permit, {each.device for each in demands.interlocks}, turn.now),
     )
 
 

@@ -21,6 +21,8 @@ from edge.core.messages import (
     InstrumentChecked,
     Noticed,
     Operator,
+    OverrideLifted,
+    OverrideMade,
     Recorded,
     RecordFailed,
     Started,
@@ -28,6 +30,7 @@ from edge.core.messages import (
     Timer,
     TimerDue,
 )
+from edge.core.overriding import arm_overrides, override_due, override_lifted, override_made
 from edge.core.passing import door_due, door_faulted, door_moved, fire_due
 from edge.core.readings import BlockRead, MonotonicMs
 from edge.core.site import Site
@@ -85,6 +88,10 @@ def _dispatch(turn: Turn, message: Input) -> None:
             operator(turn, message)
         case InstrumentChecked():
             instrument_checked(turn, message)
+        case OverrideMade():
+            override_made(turn, message)
+        case OverrideLifted():
+            override_lifted(turn, message)
         case ClockAnchored(anchor):
             _anchored(turn, anchor)
         case ClockStepped(step_ms):
@@ -107,6 +114,8 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
             stale_due(turn, subject)
         case Timer.WORK:
             work_due(turn, subject)
+        case Timer.OVERRIDE:
+            override_due(turn, subject)
         case Timer.FIRE:
             fire_due(turn, subject)
         case Timer.SIREN:
@@ -142,6 +151,7 @@ def _started(turn: Turn, started: Started) -> None:
     turn.change(doors=doors)
     rewatch(turn)
     arm_all(turn)
+    arm_overrides(turn)
 
 
 def _anchored(turn: Turn, anchor: Anchor) -> None:
@@ -157,6 +167,7 @@ def _anchored(turn: Turn, anchor: Anchor) -> None:
     }
     turn.author("clock.anchored", body)
     arm_all(turn)
+    arm_overrides(turn)
 
 
 def _matters(held: Anchor | None, offered: Anchor, drift_ppm: int) -> bool:

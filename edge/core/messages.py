@@ -90,7 +90,7 @@ class RecordFailed:
 
 
 class Timer(Enum):
-    """What a timer is for; its subject is a door, an entry, a device, a permit or an area."""
+    """What a timer is for; its subject is a door, an entry, a device, a permit, an area or an override."""
 
     DOOR = "door"
     GRANT = "grant"
@@ -99,6 +99,7 @@ class Timer(Enum):
     BEAT = "beat"
     FIRE = "fire"
     WORK = "work"
+    OVERRIDE = "override"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,35 @@ class InstrumentChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class OverrideMade:
+    """A named owner puts a device of ours, or another ``protection`` of the plant, out of action until ``until_ms``.
+
+    Either is given, UTC ms is exclusive, ``permits`` are those that it is made for. The rest is as in ``Operator``.
+    """
+
+    device: str | None
+    protection: str | None
+    permits: tuple[str, ...]
+    owner: str
+    person: Worker | None
+    why: str
+    until_ms: int
+    photo: BlobReference | None
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideLifted:
+    """A named person says that what was overridden is back in action. The rest is as in ``Operator``."""
+
+    override: str
+    by: str
+    person: Worker | None
+    why: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClockAnchored:
     """A better source of time than the one held."""
 
@@ -192,6 +222,8 @@ Input: TypeAlias = (
     | TimerDue
     | Operator
     | InstrumentChecked
+    | OverrideMade
+    | OverrideLifted
     | ClockAnchored
     | ClockStepped
     | Noticed

@@ -8,6 +8,7 @@ from edge.core.codec import LATER
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.instruments import CheckAge
 from edge.core.interlocks import Condition, Measured
+from edge.core.overrides import Bearing
 from edge.core.permits import ends_ms
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType
@@ -43,7 +44,7 @@ class PermitSlice:
     None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures. ``checks``
     are those of the instruments that measure. ``analysed_today`` is False for work that needs an analysis each day and
     has none of this one. ``unlinked`` are permits that it names and that do not name it, or are not known;
-    ``incomplete`` those that are not in force now.
+    ``incomplete`` those that are not in force now. ``overrides`` are those that bear on it in this area.
     """
 
     permit: Permit
@@ -62,6 +63,7 @@ class PermitSlice:
     not_upgraded: tuple[Reason, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
     approver_seen: bool = field(default=False, metadata=LATER)
+    overrides: tuple[Bearing, ...] = field(default=(), metadata=LATER)
 
     @property
     def ends_ms(self) -> int:

@@ -11,6 +11,7 @@ from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
 from edge.core.instruments import Register
 from edge.core.interlocks import Bounds, DeviceMemory
+from edge.core.overrides import Override
 from edge.core.readings import MonotonicMs
 from edge.core.site import Site
 
@@ -94,7 +95,8 @@ class Durable:
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
     as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
-    that an entry was ever stamped with: it is not earlier now.
+    that an entry was ever stamped with: it is not earlier now. ``closing`` are permits that HQ closed and that stay
+    open here until the overrides made for them are lifted.
     """
 
     next_entry: int = 0
@@ -111,6 +113,8 @@ class Durable:
     instruments: Register = field(default_factory=dict)
     anchor: Anchor | None = None
     lowest_ms: int = 0
+    overrides: Mapping[str, Override] = field(default_factory=dict, metadata=LATER)
+    closing: frozenset[str] = field(default=frozenset(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

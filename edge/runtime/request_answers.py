@@ -12,6 +12,7 @@ from edge.core.question import Decision
 from edge.core.reasons import WORDS, Reason
 from edge.core.site import permit_type_of
 from edge.core.state import State
+from edge.runtime.override_requests import OVERRIDE_WORDS, overrides_answer, overrides_on
 from edge.storage.authority_reader import AuthorityReader
 
 
@@ -66,6 +67,8 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "trip": None
         if trip is None
         else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
+        "overrides": overrides_answer(overrides_on(state, permit), now),
+        "close_waits": permit.permit in durable.closing,
     }
 
 
@@ -142,6 +145,7 @@ ACT_WORDS = {
     "break_retest_missing": ("中断超时，恢复前须复测合格", "the break was too long: a passing re-test is needed"),
     "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
+    **OVERRIDE_WORDS,
 }
 """Answers to a person's act that are no reason at a door: code to (zh, en)."""
 
