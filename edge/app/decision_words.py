@@ -63,6 +63,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "missing": "no channel measures {quantity}",
         "check": "{device}, {check}: {age} old (at most {allowed}): {verdict}",
         "unchecked": "{device}, {check}: no record: {verdict}",
+        "says_due": ", the instrument itself says so",
         "bump": "bump test",
         "calibration": "calibration",
         "verification": "verification",
@@ -115,6 +116,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "missing": "没有通道测量 {quantity}",
         "check": "{device}，{check}：距今 {age}（至多 {allowed}）：{verdict}",
         "unchecked": "{device}，{check}：无登记：{verdict}",
+        "says_due": "，检测仪自身显示到期",
         "bump": "通气测试",
         "calibration": "校准",
         "verification": "检定",
@@ -279,6 +281,7 @@ def _check(age: CheckAge, language: Language) -> str:
     text = _TEXT[language]
     reason = next((reason for reason, _ in overdue((age,))), None)
     verdict = text["good"] if reason is None else f"{reason.value}, {reason_words(reason.value, language)}"
+    verdict += text["says_due"] if age.says_due else ""
     return text["unchecked" if age.age_ms is None else "check"].format(
         device=age.device,
         check=text[age.check.value],

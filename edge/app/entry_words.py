@@ -43,6 +43,7 @@ KINDS: Mapping[str, Words] = {
     "hq.rollback": Words("总部的记录比已确认的少，正在重发", "HQ holds less than it acknowledged: it is fed again"),
     "inbox.full": Words("控制器过载，部分输入被拒", "the controller was flooded, inputs were refused"),
     "instrument.checked": Words("检测仪检查已登记", "a check of an instrument was recorded"),
+    "instrument.said": Words("检测仪自身的校准状态", "what an instrument itself says of its calibration"),
     "integrity.checked": Words("日志完整性检查通过", "the journal was checked, all as written"),
     "integrity.failed": Words("日志完整性检查未通过", "the journal's check found something"),
     "link.down": Words("与总部断开", "the link to HQ went down"),
@@ -115,12 +116,14 @@ _LABELS: Mapping[str, Words] = {
     "freezes": Words("冻结", "freezes"),
     "gateway": Words("网关", "gateway"),
     "holes": Words("间断处数", "holes"),
+    "instrument_says": Words("检测仪自身所示", "the instrument itself says"),
     "interlock": Words("联锁", "interlock"),
     "lasts_ms": Words("至多历时", "lasts at most"),
     "last_boottime_ms": Words("末次读数（开机后）", "last reading, after boot"),
     "last_ms": Words("最晚读数", "last reading"),
     "override": Words("旁路编号", "override"),
     "overrides": Words("旁路编号", "overrides"),
+    "left_ms": Words("校准剩余", "calibration holds for"),
     "owner": Words("旁路责任人", "owner"),
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
@@ -166,6 +169,7 @@ WHAT: Mapping[str, Words] = {
 """What a code in the field ``what`` of an entry about readings says."""
 
 _FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
+_DURATIONS = frozenset({"age_ms", "lasts_ms", "left_ms", "period_ms", "step_ms", "uncertainty_ms"})
 _QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})
 
 _LINES: Mapping[Language, Mapping[str, str]] = {
@@ -278,7 +282,7 @@ def _value(name: str, value: Any, language: Language) -> str:
         return _LINES[language]["yes" if value else "no"]
     if name == "what" and isinstance(value, str):
         return what_words(value, language)
-    if name.endswith("boottime_ms") or name in ("age_ms", "lasts_ms", "period_ms", "uncertainty_ms", "step_ms"):
+    if name.endswith("boottime_ms") or name in _DURATIONS:
         return seconds(value)
     if name.endswith("_ms") and isinstance(value, int):
         return instant(value)

@@ -11,6 +11,7 @@ from edge.core.checking import instrument_checked
 from edge.core.clock import Anchor, Now, better, contradicts
 from edge.core.doors import DoorState, Phase
 from edge.core.holding import authority_applied, operator
+from edge.core.instrument_word import calibration_said
 from edge.core.messages import (
     AuthorityApplied,
     ClockAnchored,
@@ -32,7 +33,7 @@ from edge.core.messages import (
 )
 from edge.core.overriding import arm_overrides, override_due, override_lifted, override_made
 from edge.core.passing import door_due, door_faulted, door_moved, fire_due
-from edge.core.readings import BlockRead, MonotonicMs
+from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
 from edge.core.site import Site
 from edge.core.state import Durable, State
 from edge.core.tapping import grant_due, record_failed, recorded, tapped
@@ -88,6 +89,8 @@ def _dispatch(turn: Turn, message: Input) -> None:
             operator(turn, message)
         case InstrumentChecked():
             instrument_checked(turn, message)
+        case CalibrationSaid():
+            calibration_said(turn, message)
         case OverrideMade():
             override_made(turn, message)
         case OverrideLifted():

@@ -7,7 +7,7 @@ from typing import Any
 from edge.core.clock import Anchor, ClockSource
 from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
-from edge.core.instruments import Check, Checked, with_check
+from edge.core.instruments import Check, Checked, Said, with_check
 from edge.core.overrides import Override, with_expired
 from edge.core.readings import MonotonicMs, UtcMs
 from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running
@@ -40,6 +40,8 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             passed = Checked(body["done_ms"], body["by"], entry.seq) if body["passed"] else None
             register = with_check(durable.instruments, body["device"], Check(body["check"]), passed)
             return replace(durable, instruments=register)
+        case "instrument.said":
+            return replace(durable, said={**durable.said, body["device"]: _said(entry, body)})
         case "override.made":
             return replace(durable, overrides={**durable.overrides, body["override"]: _override(durable, entry, body)})
         case "override.expired":
@@ -113,6 +115,13 @@ def _ended(durable: Durable, permit: str) -> Durable:
         guardians=without(durable.guardians, permit),
         harness=without(durable.harness, permit),
         approvers=without(durable.approvers, permit),
+    )
+
+
+def _said(entry: Entry, body: Mapping[str, Any]) -> Said:
+    moment = _moment(entry)
+    return Said(
+        body.get("left_ms"), body.get("done_ms"), entry.seq, moment.boot_id, moment.boottime_ms, moment.lowest_ms
     )
 
 

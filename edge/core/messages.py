@@ -9,7 +9,7 @@ from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Permit, Tap, Worker
 from edge.core.holds import Freeze
 from edge.core.instruments import Check
-from edge.core.readings import BlockRead, MonotonicMs
+from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
 from edge.core.reasons import Reason
 
 # ---- inputs ---------------------------------------------------------------------------------------------------------
@@ -222,6 +222,7 @@ Input: TypeAlias = (
     | TimerDue
     | Operator
     | InstrumentChecked
+    | CalibrationSaid
     | OverrideMade
     | OverrideLifted
     | ClockAnchored

@@ -9,7 +9,7 @@ from edge.core.codec import LATER
 from edge.core.doors import DoorState
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
-from edge.core.instruments import Register
+from edge.core.instruments import Register, Said
 from edge.core.interlocks import Bounds, DeviceMemory
 from edge.core.overrides import Override
 from edge.core.readings import MonotonicMs
@@ -96,7 +96,7 @@ class Durable:
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
     as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
     that an entry was ever stamped with: it is not earlier now. ``closing`` are permits that HQ closed and that stay
-    open here until the overrides made for them are lifted.
+    open here until the overrides made for them are lifted. ``said``: by device, what it says of its own calibration.
     """
 
     next_entry: int = 0
@@ -115,6 +115,7 @@ class Durable:
     lowest_ms: int = 0
     overrides: Mapping[str, Override] = field(default_factory=dict, metadata=LATER)
     closing: frozenset[str] = field(default=frozenset(), metadata=LATER)
+    said: Mapping[str, Said] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
