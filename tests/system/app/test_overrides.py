@@ -56,7 +56,7 @@ def test_an_overridden_detector_opens_nothing_and_its_permit_closes_when_it_is_l
     ready = gateway.cli("permit", "ready", "P1")
     assert (ready.returncode, "override_live" in ready.stdout) == (1, True)
     decision = next(each["seq"] for each in reversed(gateway.entries()) if each["typ"] == "access.decided")
-    assert "gas-1" in gateway.cli("journal", "why", str(decision)).stdout
+    assert f"旁路 {override}：gas-1，责任人 g1" in gateway.cli("journal", "why", str(decision)).stdout
 
     begun = gateway.size()
     gateway.change_permit("P1", 2, status=3)
@@ -101,13 +101,13 @@ def test_an_override_and_a_close_that_waits_outlive_kill_9(gateway: Plant) -> No
 
 
 def test_the_end_of_an_override_is_told_at_its_time_with_the_siren_and_entry_is_refused(gateway: Plant) -> None:
-    _, made = make(gateway, "--protection", "fire deluge T-301", hours=3 / 3600)
+    _, made = make(gateway, "--protection", "fire deluge T-301", hours=12 / 3600)
     assert made["ok"], made
     entry = until(
-        "its end is told", lambda: next((e for e in gateway.entries() if e["typ"] == "override.expired"), None)
+        "its end is told", lambda: next((e for e in gateway.entries() if e["typ"] == "override.expired"), None), 30
     )
     assert entry["body"]["override"] == str(made["entry"])
-    assert entry["t"]["w"] - entry["body"]["until_ms"] < 2_000
+    assert entry["t"]["w"] - entry["body"]["until_ms"] < 5_000
     gateway.tap("g1")
     assert gateway.tap("w1")["reasons"] == ["override_expired"]
     listed = gateway.cli("override", "list")
