@@ -9,6 +9,7 @@ from edge.app.answers import Commands, NamedPath, config_option, hq_option, json
 from edge.app.devices_group import devices
 from edge.app.hq_group import hq
 from edge.app.instrument_group import instrument
+from edge.app.override_group import override
 from edge.app.permit_group import permit
 from edge.app.rules_group import rules
 
@@ -173,6 +174,7 @@ def journal_export(config_path: Path, folder: Path, json_to: str | None) -> None
 main.add_command(devices)
 main.add_command(permit)
 main.add_command(instrument)
+main.add_command(override)
 main.add_command(rules)
 
 

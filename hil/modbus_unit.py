@@ -20,6 +20,9 @@ from typing import Any
 READ_HOLDING, READ_INPUT = 3, 4
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 _COUNT_MAX = 125
+_CALIBRATED_DAYS = 90
+"""How long the calibration of a device holds that nobody has told otherwise."""
+
 _FORMATS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
 
 
@@ -69,6 +72,7 @@ class SimulatedUnit:
     """One device with unit number ``unit``; starts in status ok, all channels at the low end of their range.
 
     ``decimals``: as the configuration states them, where the profile leaves that to it.
+    Its calibration holds for 90 days, where it says so; one that says a date knows of none until it is set.
     Its heartbeat moves with every request for it, so that it moves however fast the site's time runs. A channel that
     its profile would call frozen changes in its last bit from request to request, as a living sensor does.
     """
@@ -93,6 +97,11 @@ class SimulatedUnit:
         self._restless = self._moving_channels + self._beats
         for register in self._registers.values():
             self._put_pattern(register, 0)
+        self._calibration: Mapping[str, Any] | None = profile.get("calibration")
+        if self._calibration is not None and self._calibration["says"] == "days_left":
+            self.set_calibration_days(_CALIBRATED_DAYS)
+        elif self._calibration is not None:
+            self.set_calibration_date(0, 0, 0)
         for name, channel in self._channels.items():
             self._put_unit(channel)
             self.set_value(name, channel["range"][0])
@@ -187,6 +196,23 @@ class SimulatedUnit:
                 lowest_bit = identity.get("mask", 1) & -identity.get("mask", 1)
                 content = next(each * lowest_bit for each in range(1, 256) if each * lowest_bit not in allowed)
             self._set_field(self._registers[identity["register"]], identity.get("mask"), content)
+
+    def set_calibration_days(self, days: int | float) -> None:
+        """How many days its calibration still holds. Raises ValueError for a device that does not say that."""
+        if self._calibration is None or self._calibration["says"] != "days_left":
+            raise ValueError("this device does not say how many days its calibration holds")
+        packed = struct.pack(_FORMATS[self._calibration["type"]], days)
+        with self._lock:
+            self._put_pattern({**self._calibration, "name": "calibration"}, int.from_bytes(packed, "big"))
+
+    def set_calibration_date(self, year: int, month: int, day: int) -> None:
+        """When it was last calibrated; all 0: it does not know. Raises ValueError for a device that does not say it."""
+        if self._calibration is None or self._calibration["says"] != "last_date":
+            raise ValueError("this device does not say when it was last calibrated")
+        code, address = self._calibration.get("function", READ_HOLDING), self._calibration["address"]
+        with self._lock:
+            for place, number in enumerate((year, month, day)):
+                self._words[code, address + place] = number
 
     def stop_heartbeat(self) -> None:
         """The heartbeat stands still from now on, until ``heal``. Raises ValueError for a device that has none."""

@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -163,6 +164,15 @@ def _fault(site: VirtualSite, arguments: Sequence[str]) -> str:
     return f"{device}: {site.instrument(device).words()}"
 
 
+def _calibrate(site: VirtualSite, arguments: Sequence[str]) -> str:
+    device, days = arguments
+    try:
+        site.instrument(device).unit.set_calibration_days(int(days))
+    except (ValueError, struct.error) as error:
+        raise RefusedError(f"calibration {days[:20]!r}: {error}; give whole days, 0 or less: due") from None
+    return f"{device}: calibration holds {days} days / 校准剩余 {days} 天"
+
+
 def _plug(site: VirtualSite, arguments: Sequence[str]) -> str:
     bus, state = arguments
     if state not in ("in", "out"):
@@ -230,6 +240,7 @@ COMMANDS: Mapping[str, SiteCommand] = {
     "gas": SiteCommand("DEVICE VALUE", "combustible gas from now on", "可燃气体浓度", (2, 2), _measure("combustible")),
     "wind": SiteCommand("DEVICE VALUE", "wind from now on", "风速", (2, 2), _measure("wind_speed")),
     "fault": SiteCommand("DEVICE FAULT", "break an instrument, or heal it", "仪器故障", (2, 2), _fault),
+    "calibration": SiteCommand("DEVICE DAYS", "days its calibration still holds", "校准剩余天数", (2, 2), _calibrate),
     "plug": SiteCommand("BUS in|out", "the cable of a bus", "总线插头", (2, 2), _plug),
     "push": SiteCommand("DOOR", "push the door from outside", "从外推门", (1, 1), _push),
     "shut": SiteCommand("DOOR", "shut the door", "关门", (1, 1), _shut),

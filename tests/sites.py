@@ -19,6 +19,8 @@ from edge.core.messages import (
     Input,
     Operator,
     OperatorAction,
+    OverrideLifted,
+    OverrideMade,
     Recorded,
     Started,
     Tapped,
@@ -239,6 +241,26 @@ class Bench:
     def act(self, action: OperatorAction, by: str = "g1", name: str = "P1", **changes: Any) -> Step:
         """A named person's act on a permit."""
         plain = Operator(action, name, by, Worker(by, False), "checked at the spot", None, f"r-{self.now_ms}")
+        return self.go(replace(plain, **changes))
+
+    def override(self, **changes: Any) -> Step:
+        """g1 overrides gas1 for P1 for one hour; its name is the number of its entry."""
+        plain = OverrideMade(
+            device="gas1",
+            protection=None,
+            permits=("P1",),
+            owner="g1",
+            person=Worker(changes.get("owner", "g1"), False),
+            why="sensor changed, portable detector instead",
+            until_ms=EPOCH_MS + self.now_ms + HOUR_MS,
+            photo=None,
+            request=f"o-{self.now_ms}",
+        )
+        return self.go(replace(plain, **changes))
+
+    def lift(self, override: str, **changes: Any) -> Step:
+        """w1 says that what was overridden is back."""
+        plain = OverrideLifted(override, "w1", Worker("w1", False), "bump test passed", f"l-{self.now_ms}")
         return self.go(replace(plain, **changes))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.modbus.breaker import Breaker
+from drivers.modbus.calibration import CalibrationWatch
 from drivers.modbus.client import (
     GATEWAY_EXCEPTIONS,
     BusDownError,
@@ -16,7 +17,7 @@ from drivers.modbus.decode import Decoder
 from drivers.modbus.plan import plan_lines, plan_of
 from drivers.modbus.plausibility import plausibility_of
 from drivers.modbus.register_map import Profile
-from edge.ports.devices import BlockRead, MonotonicClock, MonotonicMs, Quality, Sleep
+from edge.ports.devices import BlockRead, CalibrationSaid, MonotonicClock, MonotonicMs, Quality, Sleep
 from edge.ports.errors import DeviceError
 
 
@@ -40,10 +41,12 @@ class ModbusReader:
         self.trouble = ""
         self._decoder = Decoder(settings.profile, self.blocks)
         self._plausibility = plausibility_of(settings.profile, self.blocks)
+        stated = settings.profile.calibration
+        late_ms = settings.profile.longest_reply_ms
+        self._calibration = None if stated is None else CalibrationWatch(stated, settings.unit, late_ms)
         self._connection = connection
         self._breaker = breaker
         self._clock = clock
-        late_ms = settings.profile.longest_reply_ms
         self._questions = tuple(
             Request(settings.unit, block.function, block.address, block.count, late_ms) for block in self.blocks
         )
@@ -70,9 +73,7 @@ class ModbusReader:
             return self.unreadable(started)
         except DeviceError as error:
             self.trouble = str(error)
-            if not isinstance(error, ModbusExceptionError) or error.code in GATEWAY_EXCEPTIONS:
-                self._breaker.failed(self._clock())
-                self._unanswered_at = self._connection.asked_at
+            self._note_silence(error)
             return self.unreadable(started)
         self._breaker.succeeded()
         self.trouble = ""
@@ -80,6 +81,29 @@ class ModbusReader:
         if self._plausibility is not None:
             steps, qualities, self.trouble = self._plausibility.judge(payloads, (steps, qualities), started)
         return BlockRead(self.device, self._decoder.channels, steps, qualities, started)
+
+    def calibration_said(self, block: BlockRead) -> CalibrationSaid | None:
+        """What the device says of its calibration, if its map has that and it is time to ask; ``block`` is its newest.
+
+        A device that does not say it is asked again later; one that falls silent must prove itself as after any poll.
+        """
+        watch = self._calibration
+        if watch is None or not watch.is_time(block):
+            return None
+        try:
+            payload = self._connection.request(watch.question)
+        except DeviceError as error:
+            self._note_silence(error)
+            return None
+        return watch.understood(self.device, payload, block.taken_at)
+
+    def _note_silence(self, error: DeviceError) -> None:
+        """An answer that is missing may still come, and be taken for another's; a refusal by the device is none."""
+        if isinstance(error, BusDownError):
+            return
+        if not isinstance(error, ModbusExceptionError) or error.code in GATEWAY_EXCEPTIONS:
+            self._breaker.failed(self._clock())
+            self._unanswered_at = self._connection.asked_at
 
     def _prove(self) -> None:
         """After a failure: one register, whose answer is thrown away, before anything is believed again."""

@@ -21,6 +21,8 @@ from drivers.modbus.profile_channel import (
     read_name,
 )
 from drivers.modbus.register_map import (
+    CalibrationRegister,
+    CalibrationSays,
     Heartbeat,
     Identity,
     Kind,
@@ -39,6 +41,7 @@ _BAUDS = {each: each for each in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 1
 _PARITIES = {each: each for each in ("N", "E", "O")}
 _MARKS = {each: each for each in ("V", "V2", "U", "D")}
 _KINDS = {each.value: each for each in Kind}
+_SAYS = {each.value: each for each in CalibrationSays}
 _ORDERS = {each.value: each for each in WordOrder}
 _BAUD = re.compile("|".join(map(str, _BAUDS)))
 _BEATS_MISSED = 2
@@ -97,6 +100,7 @@ def _profile(root: Table) -> Profile:
         statuses=statuses,
         identities=identities,
         heartbeat=_heartbeat(root.table("heartbeat"), by_name) if root.written("heartbeat") else None,
+        calibration=_calibration(root.table("calibration")) if root.written("calibration") else None,
     )
     _check_names(root, profile)
     _check_registers(register_tables, profile)
@@ -187,6 +191,27 @@ def _register(table: Table) -> Register:
         kind=kind,
         order=table.getchoice("order", _ORDERS, default=WordOrder.ABCD),
     )
+
+
+def _calibration(table: Table) -> CalibrationRegister:
+    says = table.getchoice("says", _SAYS)
+    dated = says is CalibrationSays.LAST_DATE
+    if dated:
+        for key in ("type", "order"):
+            if table.written(key):
+                table.refuse(key, "a last_date is three u16, year, month and day; take it out")
+    kind = Kind.U16 if dated else table.getchoice("type", _KINDS)
+    if kind.words == 1 and not dated and table.written("order"):
+        table.refuse("order", f"a {kind.value} is one register and has no word order; take it out")
+    register = Register(
+        name="calibration",
+        function=table.getint("function", minimum=3, maximum=4, default=3),
+        address=table.getint("address", minimum=0, maximum=WORD_MAX + 1 - (3 if dated else kind.words)),
+        printed=read_line(table, "printed"),
+        kind=kind,
+        order=WordOrder.ABCD if dated else table.getchoice("order", _ORDERS, default=WordOrder.ABCD),
+    )
+    return CalibrationRegister(says, register, read_line(table, "page"), table.getchoice("mark", _MARKS))
 
 
 def _identity(table: Table, registers: dict[str, Register]) -> Identity:

@@ -104,6 +104,30 @@ class Heartbeat:
     still_max_ms: int
 
 
+class CalibrationSays(Enum):
+    """In which form a device says how its calibration stands.
+
+    ``DAYS_LEFT``: days until it is due, 0 or less when it is. ``LAST_DATE``: year, month and day of the last one, in
+    three registers one after the other.
+    """
+
+    DAYS_LEFT = "days_left"
+    LAST_DATE = "last_date"
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRegister:
+    """Where a device says how its calibration stands; not part of what is polled. ``register`` is the year of a date.
+
+    ``page`` and ``mark``: where that was read, as in ``Manual``.
+    """
+
+    says: CalibrationSays
+    register: Register
+    page: str
+    mark: str
+
+
 @dataclass(frozen=True, slots=True)
 class CurrentLoop:
     """A channel whose register holds the current of a 4-20 mA loop, in raw counts of the channel's ``scale_ma``.
@@ -206,6 +230,7 @@ class Profile:
     statuses: tuple[StatusRule, ...]
     identities: tuple[Identity, ...] = ()
     heartbeat: Heartbeat | None = None
+    calibration: CalibrationRegister | None = None
 
     @property
     def has_status(self) -> bool:

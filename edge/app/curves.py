@@ -80,7 +80,7 @@ def work_of(journal: JournalReader, config: Config, permit_id: str) -> Work:
                 granted = [*granted[:1], (seq, leaf)]
             case "permit.begun":
                 began = began or (seq, leaf)
-            case "permit.closed":
+            case "permit.close_refused" | "permit.closed" if to_ms is None:
                 to_ms = leaf["t"]["w"]
     if began is None or began[1]["t"]["w"] is None:
         raise RefusedError(f"permit {permit_id}: no work of it has begun on this gateway, so it has no curve")

@@ -192,6 +192,7 @@ class Daemon:
                 clock=system_clock.monotonic_ms,
                 sleep=system_clock.sleep,
                 publish=self._on_block,
+                tell=self.inbox.post,
             )
             for bus in self._config.buses
         ]

@@ -9,6 +9,7 @@ from edge.core.clock import ClockInterval
 from edge.core.distances import distance_text
 from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, judge
+from edge.core.overrides import Bearing
 from edge.core.question import Decision, Failing, Outcome, PermitSlice, Question
 from edge.core.rules import PermitType
 from edge.core.said import spoken
@@ -51,6 +52,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "seen_by_hq": "shown to HQ to be in area {area}",
         "unseen": "not seen at the place",
         "near": "must keep away: {permit}, {distance}, rule {rule}",
+        "override": "override {override} of {subject}, owner {owner}, until {until}: {standing}",
+        "relied": "what it measures is demanded here and does not count",
+        "past": "PAST ITS TIME, not lifted",
+        "lives": "lives",
         "never": "never",
         "ago": "{age} ago",
         "reason": "{code}{about}: {words}",
@@ -62,6 +67,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "missing": "no channel measures {quantity}",
         "check": "{device}, {check}: {age} old (at most {allowed}): {verdict}",
         "unchecked": "{device}, {check}: no record: {verdict}",
+        "says_due": ", the instrument itself says so",
         "bump": "bump test",
         "calibration": "calibration",
         "verification": "verification",
@@ -100,6 +106,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "seen_by_hq": "总部确认其在区域 {area}",
         "unseen": "未见到场",
         "near": "须保持距离：{permit}，{distance}，规则 {rule}",
+        "override": "旁路 {override}：{subject}，责任人 {owner}，至 {until}：{standing}",
+        "relied": "此处需要其读数，旁路期间不计",
+        "past": "已超时，未解除",
+        "lives": "有效",
         "never": "从未",
         "ago": "{age} 前",
         "reason": "{code}{about}：{words}",
@@ -111,6 +121,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "missing": "没有通道测量 {quantity}",
         "check": "{device}，{check}：距今 {age}（至多 {allowed}）：{verdict}",
         "unchecked": "{device}，{check}：无登记：{verdict}",
+        "says_due": "，检测仪自身显示到期",
         "bump": "通气测试",
         "calibration": "校准",
         "verification": "检定",
@@ -227,7 +238,8 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
     ]
     watched = text["guardian"].format(age=guardian, limit=limit, harness=harness)
     approver = [] if permit.approver is None else [_approver(each, text)]
-    return [line, *(f"  {one}" for one in (watched, *approver, *said, *near))]
+    overrides = [_override(bears, text) for bears in each.overrides]
+    return [line, *(f"  {one}" for one in (watched, *approver, *said, *near, *overrides))]
 
 
 def _approver(each: PermitSlice, text: Mapping[str, str]) -> str:
@@ -235,6 +247,12 @@ def _approver(each: PermitSlice, text: Mapping[str, str]) -> str:
     by_hq = "seen_by_hq" if permit.approved_in in permit.areas else "unseen"
     seen = text["seen_here" if each.approver_seen else by_hq].format(area=permit.approved_in)
     return text["approver"].format(approver=permit.approver, seen=seen)
+
+
+def _override(each: Bearing, text: Mapping[str, str]) -> str:
+    standing = "past" if each.over else "relied" if each.relied else "lives"
+    named = {"override": each.override, "subject": each.subject, "owner": each.owner}
+    return text["override"].format(**named, until=instant(each.until_ms), standing=text[standing])
 
 
 def _type_name(code: str, known: PermitType | None, language: Language) -> str:
@@ -274,6 +292,7 @@ def _check(age: CheckAge, language: Language) -> str:
     text = _TEXT[language]
     reason = next((reason for reason, _ in overdue((age,))), None)
     verdict = text["good"] if reason is None else f"{reason.value}, {reason_words(reason.value, language)}"
+    verdict += text["says_due"] if age.says_due else ""
     return text["unchecked" if age.age_ms is None else "check"].format(
         device=age.device,
         check=text[age.check.value],

@@ -44,6 +44,7 @@ KINDS: Mapping[str, Words] = {
     "hq.rollback": Words("总部的记录比已确认的少，正在重发", "HQ holds less than it acknowledged: it is fed again"),
     "inbox.full": Words("控制器过载，部分输入被拒", "the controller was flooded, inputs were refused"),
     "instrument.checked": Words("检测仪检查已登记", "a check of an instrument was recorded"),
+    "instrument.said": Words("检测仪自身的校准状态", "what an instrument itself says of its calibration"),
     "integrity.checked": Words("日志完整性检查通过", "the journal was checked, all as written"),
     "integrity.failed": Words("日志完整性检查未通过", "the journal's check found something"),
     "link.down": Words("与总部断开", "the link to HQ went down"),
@@ -51,8 +52,15 @@ KINDS: Mapping[str, Words] = {
     "log.genesis": Words("日志开始", "the journal began"),
     "log.heartbeat": Words("心跳，网关在运行", "heartbeat: the gateway is alive"),
     "operator.refused": Words("人员操作被拒绝", "a person's act was refused"),
+    "override.expired": Words("旁路超时未解除", "an override is past its time and was not lifted"),
+    "override.lifted": Words("旁路已解除", "an override was lifted"),
+    "override.made": Words("已做旁路", "an override was made: a protection is out of action"),
     "model.own": Words("使用现场自编的设备型号文件", "a register map that the site wrote itself is in use"),
     "permit.begun": Words("作业开始", "work on a permit began"),
+    "permit.close_refused": Words(
+        "总部已关闭作业票，但旁路未解除，本处不予关闭",
+        "HQ closed a permit; an override made for it lives, so it stays open here",
+    ),
     "permit.closed": Words("作业票关闭", "a permit was closed"),
     "permit.confirmed": Words("监护人已确认", "a guardian confirmed something before work"),
     "permit.overdue": Words("作业超时未结束", "running work reached its end and was not closed"),
@@ -118,7 +126,9 @@ _LABELS: Mapping[str, Words] = {
     "freezes": Words("冻结", "freezes"),
     "gateway": Words("网关", "gateway"),
     "holes": Words("间断处数", "holes"),
+    "instrument_says": Words("检测仪自身所示", "the instrument itself says"),
     "interlock": Words("联锁", "interlock"),
+    "lasts_ms": Words("至多历时", "lasts at most"),
     "last_boottime_ms": Words("末次读数（开机后）", "last reading, after boot"),
     "last_ms": Words("最晚读数", "last reading"),
     "lost": Words("曾采用而现不可用，不得凭此进入", "was taken before: nobody enters on it now"),
@@ -126,6 +136,10 @@ _LABELS: Mapping[str, Words] = {
     "pack": Words("规则包", "rule pack"),
     "limit_cm": Words("须超过（cm）", "must be more than, cm"),
     "other": Words("另一作业票", "other permit"),
+    "override": Words("旁路编号", "override"),
+    "overrides": Words("旁路编号", "overrides"),
+    "left_ms": Words("校准剩余", "calibration holds for"),
+    "owner": Words("旁路责任人", "owner"),
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
     "pause": Words("暂停记录", "pause entry"),
@@ -134,6 +148,7 @@ _LABELS: Mapping[str, Words] = {
     "permit_type": Words("作业类型", "permit type"),
     "permit_version": Words("作业票版本", "permit version"),
     "permits": Words("作业票", "permits"),
+    "protection": Words("被旁路的保护", "protection overridden"),
     "quality": Words("读数质量", "quality"),
     "reader": Words("读卡器", "reader"),
     "releases": Words("解除的冻结", "freezes released"),
@@ -153,6 +168,7 @@ _LABELS: Mapping[str, Words] = {
     "trip": Words("跳闸记录", "trip entry"),
     "uncertainty_ms": Words("误差", "doubt"),
     "until": Words("至此日止", "in force until"),
+    "until_ms": Words("截止时间", "until"),
     "utc_ms": Words("时间", "time"),
     "version": Words("版本", "version"),
     "what": Words("内容", "what"),
@@ -173,6 +189,7 @@ WHAT: Mapping[str, Words] = {
 """What a code in the field ``what`` of an entry says."""
 
 _FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
+_DURATIONS = frozenset({"age_ms", "lasts_ms", "left_ms", "period_ms", "step_ms", "uncertainty_ms"})
 _QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})
 
 _LINES: Mapping[Language, Mapping[str, str]] = {
@@ -289,7 +306,7 @@ def _value(name: str, value: Any, language: Language) -> str:
         return _LINES[language]["yes" if value else "no"]
     if name == "what" and isinstance(value, str):
         return what_words(value, language)
-    if name.endswith("boottime_ms") or name in ("age_ms", "period_ms", "uncertainty_ms", "step_ms"):
+    if name.endswith("boottime_ms") or name in _DURATIONS:
         return seconds(value)
     if name.endswith("_ms") and isinstance(value, int):
         return instant(value)

@@ -13,6 +13,7 @@ from edge.app.local_commands import ask
 from edge.app.rules_at_hand import AtHand, of_gateway
 from edge.app.rules_words import distance_json, rule_json, type_json, unjudged_json
 from edge.app.site_plan import build_site, channels_in, packs_of, profiles_of
+from edge.app.status_words import override_lines
 from edge.app.wording import Language, printable, reason_words
 from edge.config import load
 from edge.config_values import Config
@@ -70,6 +71,7 @@ def _told(config: Config, permit_id: str) -> dict[str, Any]:
             "confirmed": [],
             "clock": clock,
             "conditions": [],
+            "overrides": [],
         }
 
 
@@ -97,6 +99,7 @@ def _lines(
     lines = [*head_lines(permit, tuple(told["confirmed"]), language), f"  {time_line(told['clock'], language)}"]
     if not told["answers"]:
         lines.append(f"  {note('guessed', language)} ({told['why']})")
+    lines += [f"  {line}" for line in override_lines(told["overrides"], language)]
     for each in areas:
         lines += area_lines(each, models, (told["answers"], told["running"]), language, told["hq_packs"])
     return lines
@@ -114,6 +117,7 @@ def _json(
         "said": spoken(permit.said),
         "gateway_answers": told["answers"],
         "running": told["running"],
+        "overrides": told["overrides"],
         "kept": told["kept"],
         "hq_packs": told["hq_packs"],
         "confirmed": told["confirmed"],

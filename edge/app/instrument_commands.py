@@ -23,12 +23,14 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "good": "{device}: {check} by {by} at {done}, good until {until}",
         "overdue": "{device}: {check} OVERDUE since {until}; last by {by} at {done}",
+        "says_due": "{device}: {check} OVERDUE: the instrument itself says so; recorded last by {by} at {done}",
         "missing": "{device}: {check} MISSING: record it with `permitgate instrument record {device} --check {name} …`",
         "none": "no instrument check is demanded here",
     },
     "zh": {
         "good": "{device}：{check}，{by} 于 {done}，有效至 {until}",
         "overdue": "{device}：{check}已过期 OVERDUE，到期 {until}；最近由 {by} 于 {done}",
+        "says_due": "{device}：{check}已过期 OVERDUE：检测仪自身显示到期；最近登记由 {by} 于 {done}",
         "missing": "{device}：缺少{check} MISSING：请用 `permitgate instrument record {device} --check {name} …` 登记",
         "none": "本处不要求检测仪检查",
     },
@@ -93,7 +95,8 @@ def _lines(instruments: list[Mapping[str, Any]], language: Language) -> Iterator
     if not instruments:
         yield text["none"]
     for each in instruments:
-        state = "missing" if each["done_ms"] is None else "overdue" if each["overdue"] else "good"
+        held = "says_due" if each["says_due"] else "overdue" if each["overdue"] else "good"
+        state = "missing" if each["done_ms"] is None else held
         yield text[state].format(
             device=each["device"],
             check=_CHECKS[language][each["check"]],

@@ -196,7 +196,7 @@ def _authority_part(
     named = Named(
         permit=permit_id,
         origin=keys.log.name,
-        workers=frozenset(_texts(bodies, "worker") | _texts(bodies, "by")),
+        workers=frozenset(_texts(bodies, "worker") | _texts(bodies, "by") | _texts(bodies, "owner")),
         areas=frozenset(_texts(bodies, "area")),
         badges=frozenset(_texts(bodies, "badge")),
         freezes=frozenset(_texts(bodies, "freeze")),

@@ -63,6 +63,8 @@ _TEXT = {
         "mask": " & 0x{mask:X}",
         "identity": "  {register}{mask} tells the model: {allowed}; anything else is another device",
         "heartbeat": "  {register}{mask} moves each {moves:g} s; still for {still:g} s it is not believed",
+        "days_left": "  {printed} says how many days its calibration still holds ({page}) [{mark}]",
+        "last_date": "  {printed} and the next two say when it was last calibrated ({page}) [{mark}]",
         "of": " (of {channels})",
         "round": "one round, here as unit {unit}:",
         "bus": "bus:",
@@ -101,6 +103,8 @@ _TEXT = {
         "mask": " & 0x{mask:X}",
         "identity": "  {register}{mask} 表明型号：{allowed}；其他值即为别的设备",
         "heartbeat": "  {register}{mask} 每 {moves:g} 秒变化；静止满 {still:g} 秒即不采信",
+        "days_left": "  {printed} 表明校准还有多少天到期（{page}）[{mark}]",
+        "last_date": "  {printed} 及其后两个寄存器表明上次校准日期（{page}）[{mark}]",
         "of": "（通道 {channels}）",
         "round": "一轮读取，此处以地址 {unit} 为例：",
         "bus": "总线要求：",
@@ -228,7 +232,7 @@ def _plausible_lines(channel: ChannelProfile, language: Language) -> Iterator[st
 
 
 def _guard_lines(profile: Profile, language: Language) -> Iterator[str]:
-    """What tells another model, and a device that lives no more."""
+    """What tells another model, a device that lives no more, and one whose calibration is due."""
     words = _TEXT[language]
     for identity in profile.identities:
         allowed = ", ".join(f"0x{raw:X} {what}" for raw, what in identity.allowed)
@@ -242,6 +246,10 @@ def _guard_lines(profile: Profile, language: Language) -> Iterator[str]:
             moves=beat.moves_every_ms / 1000,
             still=beat.still_max_ms / 1000,
         )
+    if profile.calibration is not None:
+        stated = profile.calibration
+        printed = stated.register.printed
+        yield words[stated.says.value].format(printed=printed, page=stated.page, mark=stated.mark)
 
 
 def _mask(mask: int, language: Language) -> str:
@@ -360,6 +368,7 @@ def map_json(profile: Profile, text: bytes, file: str) -> dict[str, Json]:
             for each in profile.identities
         ],
         "heartbeat": None if profile.heartbeat is None else profile.heartbeat.register,
+        "calibration": None if profile.calibration is None else profile.calibration.register.printed,
         "requests": plan_lines(unit, plan_of(profile)),
         "doubtful": [{"line": number, "text": said} for number, said in doubtful_lines(text)],
     }

@@ -1,6 +1,6 @@
 """What the running gateway says of itself, in words: for a technician, an operator, or whoever is called at night."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edge.app.said_words import said_lines
@@ -23,6 +23,11 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "overdue": "instrument {device}: {check} missing or OVERDUE: see `permitgate instrument list`",
         "reader": "reader {reader} LOST: {why}",
         "freeze": "FROZEN {scope} by {by}: {why} (freeze {freeze}; only HQ can release it)",
+        "override": "OVERRIDE {override} of {subject} by {owner} until {until}{over}, for {permits}: {why}",
+        "over": ", PAST ITS TIME",
+        "no_permits": "no permit",
+        "waits": "permit {permit}: HQ closed it; it stays OPEN here until override {overrides} is lifted",
+        "close_waits": "CLOSE REFUSED while an override lives",
         "permit": "permit {permit}: type {type} in {areas}{marks}",
         "running": "running",
         "paused": "PAUSED",
@@ -56,6 +61,11 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "overdue": "检测仪 {device}：{check} 缺少或已过期 OVERDUE：请运行 `permitgate instrument list`",
         "reader": "读卡器 {reader} 失联 LOST：{why}",
         "freeze": "已冻结 FROZEN {scope}，{by}：{why}（冻结编号 {freeze}，须总部解除）",
+        "override": "旁路 OVERRIDE {override}：{subject}，责任人 {owner}，至 {until}{over}，用于 {permits}：{why}",
+        "over": "，已超时 PAST ITS TIME",
+        "no_permits": "无作业票",
+        "waits": "作业票 {permit}：总部已关闭；旁路 {overrides} 解除前本处保持打开 OPEN",
+        "close_waits": "旁路未解除，关闭被拒 CLOSE REFUSED",
         "permit": "作业票 {permit}：类型 {type}，区域 {areas}{marks}",
         "running": "作业中",
         "paused": "暂停中 PAUSED",
@@ -98,6 +108,7 @@ def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
     lost = ((each["area"], ", ".join(each["lost"])) for each in found["rules"] if each["lost"])
     lines += [text["lost"].format(area=area, lost=names) for area, names in lost]
     lines += [text["freeze"].format(**each) for each in found["freezes"]]
+    lines += override_lines(found["overrides"], language) + list(_waiting_lines(found, language))
     lines += [text["reader"].format(reader=reader, why=why) for reader, why in found["readers"]["lost"].items()]
     lines += _door_lines(found, language)
     for channel, each in found["readings"].items():
@@ -140,6 +151,7 @@ def permit_line(permit: Mapping[str, Any], language: Language) -> str:
     if trip is not None:
         words = reason_words(trip["reason"], language)
         marks.append(text["trip"].format(code=trip["reason"], words=words, interlock=trip["interlock"]))
+    marks += [text["close_waits"]] if permit["close_waits"] else []
     return text["permit"].format(
         permit=permit["permit"],
         type=permit["type"],
@@ -155,7 +167,32 @@ def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
     window = {"start": instant(permit["not_before_ms"]), "end": instant(permit["ends_ms"]), "status": status}
     people = {name: ", ".join(permit[name]) for name in ("workers", "guardians")}
     said = (f"  {each}" for each in said_lines(permit["said"], permit["confirmed"], language))
-    return [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people), *said]
+    lines = [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people), *said]
+    return lines + [f"  {line}" for line in override_lines(permit["overrides"], language)]
+
+
+def override_lines(overrides: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
+    """Overrides that live: of what, by whom, until when, for which permits, why."""
+    text = _TEXT[language]
+    return [
+        text["override"].format(
+            override=each["override"],
+            subject=each["device"] or each["protection"],
+            owner=each["owner"],
+            until=instant(each["until_ms"]),
+            over=text["over"] if each["over"] else "",
+            permits=", ".join(each["permits"]) or text["no_permits"],
+            why=each["why"],
+        )
+        for each in overrides
+    ]
+
+
+def _waiting_lines(found: Mapping[str, Any], language: Language) -> Iterator[str]:
+    """Permits that HQ closed and that stay open here, each with what it waits for."""
+    for permit in found["closing"]:
+        held = ", ".join(each["override"] for each in found["overrides"] if permit in each["permits"])
+        yield _TEXT[language]["waits"].format(permit=permit, overrides=held)
 
 
 def sync_lines(found: Mapping[str, Any], language: Language) -> list[str]:

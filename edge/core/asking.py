@@ -13,6 +13,7 @@ from edge.core.guarding import presence_age_ms
 from edge.core.interlocks import NO_DEMANDS, measure
 from edge.core.links import incomplete, unlinked
 from edge.core.nearby import neighbours_of
+from edge.core.overrides import bearing
 from edge.core.question import Decision, Limits, PermitSlice, Question
 from edge.core.readings import MonotonicMs
 from edge.core.rules import PermitType
@@ -96,6 +97,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         same_pipe=same_pipe(state, permit, clock) if known is not None and known.one_blind else (),
         confirmed=confirmed_now(durable.confirmed.get(permit.permit, {}), permit.version),
         near=neighbours_of(state, permit, clock) if area in permit.areas else (),
+        overrides=bearing(durable.overrides, permit.permit, {each.device for each in demands.interlocks}, turn.now),
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from edge.core.entries import Json
-from edge.core.instruments import CheckAge, ages
+from edge.core.instrument_word import contradicted, instrument_says
+from edge.core.instruments import Check, CheckAge, ages
 from edge.core.interlocks import Condition, measure
 from edge.core.messages import Answer, InstrumentChecked
 from edge.core.reasons import Reason
@@ -18,8 +19,9 @@ def checks_of(turn: Turn, interlocks: Iterable[Interlock]) -> tuple[CheckAge, ..
     """The checks that the site demands of the instruments behind these interlocks, with their ages now."""
     state = turn.state
     devices = dict.fromkeys(each.device for each in interlocks)
-    register, clock = state.durable.instruments, turn.now.clock
-    return tuple(age for device in devices for age in ages(device, state.site.checks.get(device, ()), register, clock))
+    register, said = state.durable.instruments, state.durable.said
+    demanded = {device: state.site.checks.get(device, ()) for device in devices}
+    return tuple(age for device, asked in demanded.items() for age in ages(device, asked, register, said, turn.now))
 
 
 def instrument_checked(turn: Turn, act: InstrumentChecked) -> None:
@@ -39,6 +41,8 @@ def instrument_checked(turn: Turn, act: InstrumentChecked) -> None:
         "by": act.by,
         "why": act.why,
     }
+    if act.check is Check.CALIBRATION:
+        body.update(instrument_says(turn, act.device))
     entry = turn.author("instrument.checked", body, cause=act.request, actor=act.by, blobs=(act.evidence,))
     turn.command(Answer(act.request, True, (), entry))
     if not act.passed:
@@ -56,6 +60,8 @@ def _failing(turn: Turn, act: InstrumentChecked) -> list[str]:
         reasons.append("check_in_future")
     if _older_than_held(state, act):
         reasons.append("check_older")
+    if act.check is Check.CALIBRATION and act.passed and contradicted(turn, act.device):
+        reasons.append("calibration_contradicted")
     return reasons
 
 

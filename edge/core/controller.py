@@ -11,6 +11,7 @@ from edge.core.checking import instrument_checked
 from edge.core.clock import Anchor, Now, better, contradicts
 from edge.core.doors import DoorState, Phase
 from edge.core.holding import authority_applied, operator
+from edge.core.instrument_word import calibration_said
 from edge.core.messages import (
     AuthorityApplied,
     ClockAnchored,
@@ -21,6 +22,8 @@ from edge.core.messages import (
     InstrumentChecked,
     Noticed,
     Operator,
+    OverrideLifted,
+    OverrideMade,
     Recorded,
     RecordFailed,
     Started,
@@ -28,9 +31,10 @@ from edge.core.messages import (
     Timer,
     TimerDue,
 )
+from edge.core.overriding import arm_overrides, override_due, override_lifted, override_made
 from edge.core.passing import door_due, door_faulted, door_moved, fire_due
 from edge.core.published import RulesChanged
-from edge.core.readings import BlockRead, MonotonicMs
+from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
 from edge.core.rule_news import rules_changed
 from edge.core.site import Site
 from edge.core.state import Durable, State
@@ -93,6 +97,12 @@ def _dispatch(turn: Turn, message: Input) -> None:
             operator(turn, message)
         case InstrumentChecked():
             instrument_checked(turn, message)
+        case CalibrationSaid():
+            calibration_said(turn, message)
+        case OverrideMade():
+            override_made(turn, message)
+        case OverrideLifted():
+            override_lifted(turn, message)
         case ClockAnchored(anchor):
             _anchored(turn, anchor)
         case ClockStepped(step_ms):
@@ -117,6 +127,8 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
             stale_due(turn, subject)
         case Timer.WORK:
             work_due(turn, subject)
+        case Timer.OVERRIDE:
+            override_due(turn, subject)
         case Timer.FIRE:
             fire_due(turn, subject)
         case Timer.SIREN:
@@ -152,6 +164,7 @@ def _started(turn: Turn, started: Started) -> None:
     turn.change(doors=doors)
     rewatch(turn)
     arm_all(turn)
+    arm_overrides(turn)
 
 
 def _anchored(turn: Turn, anchor: Anchor) -> None:
@@ -167,6 +180,7 @@ def _anchored(turn: Turn, anchor: Anchor) -> None:
     }
     turn.author("clock.anchored", body)
     arm_all(turn)
+    arm_overrides(turn)
 
 
 def _matters(held: Anchor | None, offered: Anchor, drift_ppm: int) -> bool:

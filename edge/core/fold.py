@@ -8,7 +8,8 @@ from edge.core.clock import Anchor, ClockSource
 from edge.core.confirmations import Confirmation, Confirmed
 from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
-from edge.core.instruments import Check, Checked, with_check
+from edge.core.instruments import Check, Checked, Said, with_check
+from edge.core.overrides import Override, with_expired
 from edge.core.published import Published, Verdict, refused_text
 from edge.core.readings import MonotonicMs, UtcMs
 from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running
@@ -45,6 +46,14 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             return replace(durable, instruments=register)
         case "rules.applied" | "rules.refused" | "rules.revoked":
             return fold_rules(durable, entry, body)
+        case "instrument.said":
+            return replace(durable, said={**durable.said, body["device"]: _said(entry, body)})
+        case "override.made":
+            return replace(durable, overrides={**durable.overrides, body["override"]: _override(durable, entry, body)})
+        case "override.expired":
+            return replace(durable, overrides=with_expired(durable.overrides, body["override"]))
+        case "override.lifted":
+            return replace(durable, overrides=without(durable.overrides, body["override"]))
     return durable if entry.permit is None else _permit(durable, entry, entry.permit, body)
 
 
@@ -63,7 +72,8 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
                 recorded=_moment(entry),
                 analysed=_moment(entry),
             )
-            return replace(durable, running={**durable.running, permit: begun})
+            running = {**durable.running, permit: begun}
+            return replace(durable, running=running, closing=durable.closing - {permit})
         case "permit.confirmed":
             return _confirmed(durable, entry, permit, body)
         case "approver.present":
@@ -97,18 +107,49 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             return replace(durable, running=_changed(durable.running, permit, unguarded=unguarded))
         case "permit.trip_released":
             return replace(durable, trips=without(durable.trips, permit))
+        case "permit.close_refused":
+            return replace(_ended(durable, permit), closing=durable.closing | {permit})
         case "permit.closed":
-            return replace(
-                durable,
-                running=without(durable.running, permit),
-                trips=without(durable.trips, permit),
-                pauses=without(durable.pauses, permit),
-                guardians=without(durable.guardians, permit),
-                harness=without(durable.harness, permit),
-                approvers=without(durable.approvers, permit),
-                confirmed=without(durable.confirmed, permit),
-            )
+            return replace(_ended(durable, permit), closing=durable.closing - {permit})
     return durable
+
+
+def _ended(durable: Durable, permit: str) -> Durable:
+    """Nothing more is kept of the work of a permit."""
+    return replace(
+        durable,
+        running=without(durable.running, permit),
+        trips=without(durable.trips, permit),
+        pauses=without(durable.pauses, permit),
+        guardians=without(durable.guardians, permit),
+        harness=without(durable.harness, permit),
+        approvers=without(durable.approvers, permit),
+        confirmed=without(durable.confirmed, permit),
+    )
+
+
+def _said(entry: Entry, body: Mapping[str, Any]) -> Said:
+    moment = _moment(entry)
+    return Said(
+        body.get("left_ms"), body.get("done_ms"), entry.seq, moment.boot_id, moment.boottime_ms, moment.lowest_ms
+    )
+
+
+def _override(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Override:
+    """As the first of its entries made it: the others tell further permits of the same."""
+    return durable.overrides.get(body["override"]) or Override(
+        override=body["override"],
+        device=body.get("device"),
+        protection=body.get("protection"),
+        permits=tuple(body["permits"]),
+        owner=body["owner"],
+        why=body["why"],
+        until_ms=body["until_ms"],
+        lasts_ms=body["lasts_ms"],
+        boot_id=entry.stamp.boot_id,
+        boottime_ms=MonotonicMs(entry.stamp.boottime_ms),
+        expired=False,
+    )
 
 
 _TIMES: Mapping[str, Callable[[Entry], dict[str, Any]]] = {

@@ -11,6 +11,7 @@ from edge.core.holds import Freeze
 from edge.core.instruments import overdue
 from edge.core.messages import Answer, AuthorityApplied, Operator, OperatorAction
 from edge.core.nearby import tell_too_near
+from edge.core.overriding import close, with_something_kept
 from edge.core.passing import relock_held
 from edge.core.permits import IN_FORCE, STATUS_SUSPENDED
 from edge.core.reasons import Reason
@@ -85,10 +86,9 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
     if applied.complete:
         gone |= turn.state.permits.keys() - permits.keys()
     turn.change(permits=permits, beside=beside_of(turn.state.beside, applied))
-    durable = turn.state.durable
-    for permit_id in {**durable.running, **durable.guardians, **durable.harness, **durable.confirmed}:
+    for permit_id in with_something_kept(turn.state.durable):
         if permit_id in gone or (applied.complete and permit_id not in permits):
-            turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
+            close(turn, permit_id)
     return gone
 
 

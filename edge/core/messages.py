@@ -11,7 +11,7 @@ from edge.core.facts import Facts, Permit, Tap, Worker
 from edge.core.holds import Freeze
 from edge.core.instruments import Check
 from edge.core.published import RulesChanged
-from edge.core.readings import BlockRead, MonotonicMs
+from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
 from edge.core.reasons import Reason
 
 # ---- inputs ---------------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ class RecordFailed:
 
 
 class Timer(Enum):
-    """What a timer is for; its subject is a door, an entry, a device, a permit or an area."""
+    """What a timer is for; its subject is a door, an entry, a device, a permit, an area or an override."""
 
     DOOR = "door"
     GRANT = "grant"
@@ -101,6 +101,7 @@ class Timer(Enum):
     BEAT = "beat"
     FIRE = "fire"
     WORK = "work"
+    OVERRIDE = "override"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,35 @@ class InstrumentChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class OverrideMade:
+    """A named owner puts a device of ours, or another ``protection`` of the plant, out of action until ``until_ms``.
+
+    Either is given, UTC ms is exclusive, ``permits`` are those that it is made for. The rest is as in ``Operator``.
+    """
+
+    device: str | None
+    protection: str | None
+    permits: tuple[str, ...]
+    owner: str
+    person: Worker | None
+    why: str
+    until_ms: int
+    photo: BlobReference | None
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideLifted:
+    """A named person says that what was overridden is back in action. The rest is as in ``Operator``."""
+
+    override: str
+    by: str
+    person: Worker | None
+    why: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClockAnchored:
     """A better source of time than the one held."""
 
@@ -198,6 +228,9 @@ Input: TypeAlias = (
     | TimerDue
     | Operator
     | InstrumentChecked
+    | CalibrationSaid
+    | OverrideMade
+    | OverrideLifted
     | ClockAnchored
     | ClockStepped
     | Noticed

@@ -6,6 +6,7 @@ from edge.core.distances import near_failing
 from edge.core.facts import Token
 from edge.core.instruments import overdue
 from edge.core.interlocks import judge
+from edge.core.overrides import failing as override_failing
 from edge.core.permit_facts import facts_failing
 from edge.core.permits import IN_FORCE, STATUS_NOT_ISSUED, STATUS_SUSPENDED
 from edge.core.question import Failing, PermitSlice, Question
@@ -32,6 +33,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(Reason.CHANNEL_MISSING, quantity)
     for reason, device in overdue(each.checks):
         fail(reason, device)
+    for reason, named in override_failing(each.overrides):
+        fail(reason, named)
     for permit in each.unlinked:
         fail(Reason.LINKED_PERMIT_MISSING, permit)
     for permit in each.incomplete:

@@ -9,6 +9,7 @@ from edge.core.distances import Neighbour
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.instruments import CheckAge
 from edge.core.interlocks import Condition, Measured
+from edge.core.overrides import Bearing
 from edge.core.permits import ends_ms
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType
@@ -46,6 +47,7 @@ class PermitSlice:
     has none of this one. ``unlinked`` are permits that it names and that do not name it, or are not known;
     ``incomplete`` those that are not in force now. ``same_pipe`` are other permits on its pipe,
     ``confirmed`` what was confirmed on site for this version of it. ``near`` is other work that a rule keeps away.
+    ``overrides`` are those that bear on it in this area.
     """
 
     permit: Permit
@@ -67,6 +69,7 @@ class PermitSlice:
     same_pipe: tuple[str, ...] = field(default=(), metadata=LATER)
     confirmed: tuple[str, ...] = field(default=(), metadata=LATER)
     near: tuple[Neighbour, ...] = field(default=(), metadata=LATER)
+    overrides: tuple[Bearing, ...] = field(default=(), metadata=LATER)
 
     @property
     def ends_ms(self) -> int:

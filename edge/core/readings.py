@@ -28,6 +28,17 @@ class Quality(Enum):
     NEVER_READ = "never_read"
 
 
+class CalibrationSaid(NamedTuple):
+    """What a device itself says of its calibration: how long it still holds, in ms, 0 or less: it is due; or else the
+    day of the last one by its own calendar, in days since 1970-01-01. The other is None.
+    """
+
+    device: str
+    left_ms: int | None
+    done_day: int | None
+    taken_at: MonotonicMs
+
+
 class BlockRead(NamedTuple):
     """All channels of one device, read in one request: column by column, in the order of ``channels``.
 

@@ -21,6 +21,8 @@ class Reason(Enum):
     OXYGEN_HIGH = "oxygen_high"
     WIND_OVER_LIMIT = "wind_over_limit"
     CHANNEL_MISSING = "channel_missing"
+    OVERRIDE_LIVE = "override_live"
+    OVERRIDE_EXPIRED = "override_expired"
     READING_STALE = "reading_stale"
     READING_COMM_FAIL = "reading_comm_fail"
     READING_DECODE_FAIL = "reading_decode_fail"
@@ -122,6 +124,13 @@ WORDS: dict[Reason, Words] = {
     Reason.WIND_OVER_LIMIT: Words("风速超限，禁止作业", "Wind over the limit: no work"),
     Reason.CHANNEL_MISSING: Words(
         "该区域缺少所需检测仪，请联系技术员", "This area lacks a required detector: call the technician"
+    ),
+    Reason.OVERRIDE_LIVE: Words(
+        "检测仪已被旁路，解除前禁止进入，请找旁路责任人", "Detector overridden: keep out until its owner has it lifted"
+    ),
+    Reason.OVERRIDE_EXPIRED: Words(
+        "为本作业票所做的旁路已超时且未解除，禁止进入，请找旁路责任人",
+        "An override made for this permit is past its time, not lifted: keep out, see its owner",
     ),
     Reason.READING_STALE: Words("检测仪无新读数，禁止进入", "Detector silent, no fresh reading: keep out"),
     Reason.READING_COMM_FAIL: Words("检测仪通信失败，禁止进入", "Detector does not answer: keep out"),

@@ -10,8 +10,9 @@ from edge.core.confirmations import Confirmed
 from edge.core.doors import DoorState
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
-from edge.core.instruments import Register
+from edge.core.instruments import Register, Said
 from edge.core.interlocks import Bounds, DeviceMemory
+from edge.core.overrides import Override
 from edge.core.published import Published
 from edge.core.readings import MonotonicMs
 from edge.core.site import Site
@@ -100,9 +101,9 @@ class Durable:
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
     as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
     that an entry was ever stamped with: it is not earlier now. ``rules`` are the versions of rule packs of HQ that
-    were ever applied here, by name; ``rules_refused`` names the latest of its texts that were refused.
-    that an entry was ever stamped with: it is not earlier now. ``confirmed`` gives, by permit, what was confirmed
-    on site.
+    were ever applied here, by name; ``rules_refused`` names the latest of its texts that were refused. ``confirmed``
+    gives, by permit, what was confirmed on site. ``closing`` are permits that HQ closed and that stay
+    open here until the overrides made for them are lifted. ``said``: by device, what it says of its own calibration.
     """
 
     next_entry: int = 0
@@ -122,6 +123,9 @@ class Durable:
     rules: Mapping[str, Published] = field(default_factory=dict, metadata=LATER)
     rules_refused: tuple[str, ...] = field(default=(), metadata=LATER)
     confirmed: Mapping[str, Mapping[str, Confirmed]] = field(default_factory=dict, metadata=LATER)
+    overrides: Mapping[str, Override] = field(default_factory=dict, metadata=LATER)
+    closing: frozenset[str] = field(default=frozenset(), metadata=LATER)
+    said: Mapping[str, Said] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,12 @@ class Turn:
         return entry.seq
 
     def open_permit(self, permit: str | None) -> str | None:
-        """The permit if it is still open or running here, else None: nothing follows ``permit.closed`` in its chain."""
-        return permit if permit is not None and self.state.work(permit) is not None else None
+        """The permit if it is open or running here, or its close waits, else None.
+
+        Nothing follows ``permit.closed`` in its chain.
+        """
+        held = permit is not None and (self.state.work(permit) is not None or permit in self.state.durable.closing)
+        return permit if held else None
 
     def done(self) -> Step:
         """The finished step: sirens brought in line with what holds, authored entries marked as waiting."""

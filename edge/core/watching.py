@@ -15,6 +15,7 @@ from edge.core.interlocks import (
     trips,
 )
 from edge.core.messages import Timer
+from edge.core.overrides import as_counted
 from edge.core.passing import lock_now
 from edge.core.readings import BlockRead
 from edge.core.reasons import Reason
@@ -33,6 +34,7 @@ def block_read(turn: Turn, block: BlockRead) -> None:
     What other devices say was judged when they said it, and their silence is when their stale timer runs out.
     """
     state = turn.state
+    block = as_counted(state.durable.overrides, block)
     site = state.site
     memory = remember_block(
         state.memories.get(block.device), block, site.windows.get(block.device, _NO_WINDOWS), site.policy.stale_ms

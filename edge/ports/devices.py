@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from edge.core.readings import BlockRead, MonotonicMs, Quality
+from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs, Quality
 
-__all__ = ["BlockRead", "BlockReader", "MonotonicClock", "MonotonicMs", "Quality", "Sleep"]
+__all__ = ["BlockRead", "BlockReader", "CalibrationSaid", "MonotonicClock", "MonotonicMs", "Quality", "Sleep"]
 
 MonotonicClock = Callable[[], MonotonicMs]
 """Reads CLOCK_BOOTTIME in milliseconds."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from edge.ports.devices import BlockRead, MonotonicClock, MonotonicMs, Quality, Sleep
+from edge.ports.devices import BlockRead, CalibrationSaid, MonotonicClock, MonotonicMs, Quality, Sleep
 
 _STOP_LOOK_MS = 200
 """How long a stop may go unnoticed while the loop waits."""
@@ -33,12 +33,17 @@ class BusReader(Protocol):
         """All channels of the device as ``comm_fail``."""
         ...
 
+    def calibration_said(self, block: BlockRead) -> CalibrationSaid | None:
+        """What the device says of its calibration, when it is time to ask; ``block`` is what it was just read as."""
+        ...
+
 
 class BusLoop:
     """Polls the devices of one bus every ``poll_ms`` and publishes one block per device and period.
 
     A period that a slow bus overran is skipped, never made up for in a burst. ``publish`` is called in this thread and
-    must neither block nor raise. The counters are written by this thread alone and may be read by any.
+    must neither block nor raise; nor may ``tell``, which gets what devices say of their calibration. The counters are
+    written by this thread alone and may be read by any.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class BusLoop:
         clock: MonotonicClock,
         sleep: Sleep,
         publish: Callable[[BlockRead], None],
+        tell: Callable[[CalibrationSaid], object] | None = None,
     ) -> None:
         self.bus = bus
         self.progress = 0
@@ -62,6 +68,7 @@ class BusLoop:
         self._clock = clock
         self._sleep = sleep
         self._publish = publish
+        self._tell = tell
         self._lost: set[str] = set()
         self._doubted: set[str] = set()
         self._log = structlog.get_logger().bind(bus=bus)
@@ -95,6 +102,18 @@ class BusLoop:
         self.progress += 1
         self._note_presence(reader, block)
         self._publish(block)
+        if self._tell is not None:
+            self._ask_further(reader, block, self._tell)
+
+    def _ask_further(self, reader: BusReader, block: BlockRead, tell: Callable[[CalibrationSaid], object]) -> None:
+        """After the readings, which wait for nothing: now and then, what the device says of its calibration."""
+        try:
+            said = reader.calibration_said(block)
+        except Exception:  # noqa: BLE001 - the top of a thread: a defect in one driver must not silence its bus
+            self._log.exception("device_read_defect", device=reader.device)
+            return
+        if said is not None:
+            tell(said)
 
     def _note_presence(self, reader: BusReader, block: BlockRead) -> None:
         """One line when a device is lost or no longer believed, one when it is back; nothing in between."""

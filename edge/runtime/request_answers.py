@@ -14,6 +14,7 @@ from edge.core.reasons import WORDS, Reason
 from edge.core.said import spoken
 from edge.core.site import permit_type_of
 from edge.core.state import State
+from edge.runtime.override_requests import OVERRIDE_WORDS, overrides_answer, overrides_on
 from edge.storage.authority_reader import AuthorityReader
 
 
@@ -70,6 +71,8 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "trip": None
         if trip is None
         else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
+        "overrides": overrides_answer(overrides_on(state, permit), now),
+        "close_waits": permit.permit in durable.closing,
     }
 
 
@@ -81,9 +84,9 @@ def confirmed_answer(state: State, permit: Permit | None) -> list[str]:
 
 def instruments_answer(state: State, now: Now) -> Iterator[dict[str, Any]]:
     """Each demanded check of each instrument, done or not."""
-    register = state.durable.instruments
+    register, said = state.durable.instruments, state.durable.said
     for device, demanded in state.site.checks.items():
-        for age in ages(device, demanded, register, now.clock):
+        for age in ages(device, demanded, register, said, now):
             done = register.get(device, {}).get(age.check.value)
             yield {
                 "device": device,
@@ -93,6 +96,7 @@ def instruments_answer(state: State, now: Now) -> Iterator[dict[str, Any]]:
                 "entry": None if done is None else done.entry,
                 "allowed_ms": age.allowed_ms,
                 "overdue": any(overdue((age,))),
+                "says_due": age.says_due,
             }
 
 
@@ -154,12 +158,17 @@ ACT_WORDS = {
     "device_unknown": ("本网关没有该检测仪，或其无须检查", "no instrument of that id is to be checked here"),
     "check_in_future": ("检查时间在未来", "the check would have been done in the future"),
     "check_older": ("已登记更新的检查", "a later check is recorded already"),
+    "calibration_contradicted": (
+        "检测仪自身仍显示校准到期：请在仪器上完成校准，恢复测量一分钟后再登记",
+        "the instrument itself still says that its calibration is due: calibrate it, let it measure for a minute",
+    ),
     "not_running": ("该许可的作业尚未开始", "work on this permit has not begun"),
     "already_paused": ("作业已暂停", "work is paused already"),
     "not_paused": ("作业没有暂停", "work is not paused"),
     "break_retest_missing": ("中断超时，恢复前须复测合格", "the break was too long: a passing re-test is needed"),
     "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
+    **OVERRIDE_WORDS,
 }
 """Answers to a person's act that are no reason at a door: code to (zh, en)."""
 

@@ -36,6 +36,13 @@ def confirmation(what: object) -> Confirmation:
         raise RefusedError(f"unknown confirmation {str(what)[:32]!r}") from None
 
 
+def check_override(subject: str, permits: tuple[str, ...], by: str, why: str) -> None:
+    """As ``check_act``, for an override: ``subject`` is its device, its protection or its number."""
+    named = (("override", subject), *(("permit", each) for each in permits), ("by", by))
+    for name, text, most in (*((name, text, _ID_MOST) for name, text in named), ("reason", why, _WHY_MOST)):
+        _check_words(name, text, most)
+
+
 def photo_type(data: bytes) -> str:
     """The media type of a photo. Raises RefusedError for what is none, or too large."""
     return _type_of(data, _PHOTO_TYPES, "photo: must be a JPEG or PNG")

@@ -11,13 +11,28 @@ from edge.core.clock import Now
 from edge.core.entries import BlobReference
 from edge.core.facts import Worker
 from edge.core.instruments import Check
-from edge.core.messages import Answer, Input, InstrumentChecked, Operator, OperatorAction
+from edge.core.messages import (
+    Answer,
+    Input,
+    InstrumentChecked,
+    Operator,
+    OperatorAction,
+    OverrideLifted,
+    OverrideMade,
+)
 from edge.core.question import Outcome
 from edge.core.reasons import Reason
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.core.watching import conditions_of
 from edge.ports.errors import RefusedError, TransientError
+from edge.runtime.override_requests import (
+    override_asked,
+    override_lifted,
+    override_made,
+    overrides_answer,
+    overrides_on,
+)
 from edge.runtime.request_answers import (
     clock_answer,
     code_answer,
@@ -105,6 +120,10 @@ class Requests:
                 return self._act((action, request.get("what")), permit, (by, why), photo)
             case {"do": "check", "device": str(device), "by": str(by), "why": str(why)}:
                 return self._check(request, device, (by, why), attached_bytes(attached, "evidence"))
+            case {"do": "override"}:
+                return self._override(request, attached)
+            case {"do": "lift"}:
+                return self._answered(override_lifted(request, self._person))
             case {"do": "sync"}:
                 self.poke()
                 return {"ok": True}
@@ -131,6 +150,8 @@ class Requests:
             ],
             "instruments": list(instruments_answer(state, now)),
             "rules": list(rules_answer(state, now)),
+            "overrides": overrides_answer(durable.overrides.values(), now),
+            "closing": sorted(durable.closing),
             "sirens": dict(state.sirens),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
             "entries": durable.next_entry,
@@ -171,6 +192,7 @@ class Requests:
             "confirmed": confirmed_answer(state, state.permits.get(permit_id)),
             "clock": clock_answer(now),
             "conditions": [reading_answer(each) for each in conditions],
+            "overrides": [] if work is None else overrides_answer(overrides_on(state, work), now),
         }
 
     def _act(self, act: tuple[str, Any], permit: str, who: tuple[str, str], photo: bytes | None) -> dict[str, Any]:
@@ -212,6 +234,12 @@ class Requests:
             )
         )
 
+    def _override(self, request: Mapping[str, Any], attached: int | None) -> dict[str, Any]:
+        override_asked(request)
+        photo = None if request.get("photo") in (None, False) else attached_bytes(attached, "photo")
+        kept = None if photo is None else self._keep_evidence(photo, photo_type(photo))
+        return self._answered(override_made(request, self._person, kept))
+
     def _person(self, worker: str) -> Worker | None:
         reader = AuthorityReader(self._authority_path)
         try:
@@ -219,6 +247,6 @@ class Requests:
         finally:
             reader.close()
 
-    def _answered(self, act: Operator | InstrumentChecked) -> dict[str, Any]:
+    def _answered(self, act: Operator | InstrumentChecked | OverrideMade | OverrideLifted) -> dict[str, Any]:
         answer = self.answers.ask(act.request, lambda: self._post(act))
         return {"ok": answer.ok, "reasons": [code_answer(each) for each in answer.reasons], "entry": answer.entry}

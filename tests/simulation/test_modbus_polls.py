@@ -32,6 +32,9 @@ UNTOLD = {"frozen", "swapped", "wrong_bytes"}
 SPOILS = {"foreign", "sentinel", "not_a_number", "infinite", "above_range", *STATUSES}
 """While these last no reading at all may be good."""
 
+CALIBRATED_MS = 90 * 86_400_000
+"""What the simulated units say of their calibration, where they say it. Asking for it must spoil no reading."""
+
 TIMEOUT_MS = 100
 BREAKS, MENDS, UNPLUGS, MOVES_ON = 0.05, 0.25, 0.002, 0.5
 
@@ -98,6 +101,7 @@ class World:
         ]
         self.index = 0
         self.good = 0
+        self.said = 0
 
     def poll(self) -> str:
         """One poll of one device; what was wrong with it."""
@@ -112,6 +116,11 @@ class World:
             self.line.plugged = True
         block = reader.read()
         self.good += block.qualities.count(Quality.GOOD) > 0
+        said = reader.calibration_said(block)
+        if said is not None and not device.name:
+            self.said += 1
+            if said.left_ms != CALIBRATED_MS:
+                return f"calibration {said} in place of {CALIBRATED_MS}"
         self.time.now_ms += self.chance.choice((0, 5, 50, 700))
         return device.lie(block)
 
@@ -127,6 +136,7 @@ def test_no_good_reading_differs_from_what_the_instrument_showed(part: int) -> N
         assert not wrong, f"seed {seed}, poll {number}: {wrong}"
     assert world.good > POLLS // PARTS // 3, "mostly well, as devices are"
     assert world.line.asked > POLLS // PARTS // 2
+    assert world.said > POLLS // PARTS // 100, "calibrations are asked for, too"
 
 
 def test_a_driver_that_believed_late_answers_would_be_found_out() -> None:

@@ -35,7 +35,7 @@ In deny-first order: of all reasons that fail, the first one in this table is sh
 _ACTS = """
 ## Answers to a person's act
 
-What `permitgate permit confirm|retest|release` says besides the reasons above.
+What `permitgate permit confirm|retest|release` and `override make|lift` say besides the reasons above.
 """
 _ENTRIES = """
 ## Kinds of journal entries

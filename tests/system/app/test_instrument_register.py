@@ -76,3 +76,32 @@ def test_what_cannot_be_is_refused_with_every_reason(gateway: Plant) -> None:
     (gateway.folder / "display.jpg").write_bytes(b"no picture")
     assert record(gateway, "bump")[0] == 2
     assert gateway.cli("instrument", "record", "gas-1", "--check", "bump", "--by", "w1").returncode == 2
+
+
+def test_an_instrument_that_says_that_it_is_due_stands_above_what_is_recorded(gateway: Plant) -> None:
+    wanted = {"bump_overdue", "calibration_overdue", "guardian_absent"}
+    until("all but the checks and the guardian is good", lambda: missing(gateway) == wanted)
+    assert record(gateway, "bump")[0] == 0
+    code, answer = record(gateway, "calibration")
+    assert (code, answer["ok"]) == (0, True)
+    assert missing(gateway) == {"guardian_absent"}
+    (entry,) = [each for each in gateway.entries() if each["seq"] == answer["entry"]]
+    assert entry["body"]["instrument_says"]["left_ms"] > 89 * 86_400_000
+
+    gateway.gas.set_calibration_days(-3)
+    gateway.gas.set_status("inhibited")
+    until("its readings stop", lambda: "reading_inhibited" in missing(gateway))
+    gateway.gas.set_status("ok")
+    until("it says that it is due", lambda: missing(gateway) == {"calibration_overdue", "guardian_absent"}, 20)
+    assert "instrument itself" in gateway.cli("journal", "search", "--kind", "instrument.said").stdout
+    assert "检测仪自身显示到期" in gateway.cli("instrument", "list").stdout
+    code, answer = record(gateway, "calibration")
+    assert (code, [each["code"] for each in answer["reasons"]]) == (1, ["calibration_contradicted"])
+
+    gateway.gas.set_status("calibration")
+    until("it is being calibrated", lambda: "reading_inhibited" in missing(gateway))
+    gateway.gas.set_calibration_days(180)
+    gateway.gas.set_status("ok")
+    until("it says that it is not due", lambda: missing(gateway) == {"guardian_absent"}, 20)
+    assert record(gateway, "calibration")[0] == 0
+    assert gateway.admit()["decision"] == "granted"

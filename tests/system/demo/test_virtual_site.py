@@ -111,6 +111,11 @@ def test_commands_do_what_they_say(site: VirtualSite, config: Config) -> None:
     assert "12.5 %LEL" in answer_line(site, "gas gas-1 12.5")
     assert struct.unpack(">f", ask_tcp(config, struct.pack(">BHH", 3, 2, 2))[9:13]) == (12.5,)
     assert "7.9 m/s" in answer_line(site, "wind wind-1 7.9")
+    assert "校准剩余 -3 天" in answer_line(site, "calibration gas-1 -3")
+    # XCD: registers 40009-40010 (address 8), f32.
+    assert struct.unpack(">f", ask_tcp(config, struct.pack(">BHH", 3, 8, 2))[9:13]) == (-3.0,)
+    for line in ("calibration gas-1 soon", "calibration wind-1 9"):
+        assert answer_line(site, line).startswith("? calibration")
     assert "推不开" in answer_line(site, "push d1")
     assert "door open" in answer_line(site, "force d1")
     assert "door shut" in answer_line(site, "shut d1")

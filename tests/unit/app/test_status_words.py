@@ -23,6 +23,20 @@ PERMIT: dict[str, Any] = {
     "paused": True,
     "frozen": ["f-7"],
     "trip": {"entry": 4, "reason": "gas_over_limit", "interlock": "gb30871/lel@gas1.gas", "retest": None},
+    "overrides": [],
+    "close_waits": False,
+}
+
+
+OVERRIDE: dict[str, Any] = {
+    "override": "183",
+    "device": "gas-1",
+    "protection": None,
+    "permits": ["P1"],
+    "owner": "g1",
+    "why": "sensor changed",
+    "until_ms": 9_000,
+    "over": False,
 }
 
 
@@ -37,6 +51,8 @@ def found(**changes: Any) -> dict[str, Any]:
         "shown": {},
         "readings": {"gas1.gas": {"figure": "1.5 %LEL", "quality": "good", "age_ms": 400}},
         "permits": [],
+        "overrides": [],
+        "closing": [],
         "freezes": [],
         "rules": [{"area": "north", "packs": ["gb30871/3"], "lost": []}],
         "sirens": {"north": False},
@@ -93,6 +109,18 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
         "child sync: DOWN",
         "子进程 sync：中断 DOWN",
     ),
+    "an override": (
+        {"overrides": [OVERRIDE]},
+        "OVERRIDE 183 of gas-1 by g1 until 1970-01-01 00:00:09.000Z, for P1: sensor changed",
+        "旁路 OVERRIDE 183：gas-1，责任人 g1",
+    ),
+    "an override past its time": ({"overrides": [{**OVERRIDE, "over": True}]}, "PAST ITS TIME", "已超时"),
+    "a close that waits": (
+        {"overrides": [OVERRIDE], "closing": ["P1"]},
+        "HQ closed it; it stays OPEN here until override 183 is lifted",
+        "旁路 183 解除前本处保持打开 OPEN",
+    ),
+    "a permit whose close waits": ({"permits": [{**PERMIT, "close_waits": True}]}, "CLOSE REFUSED", "关闭被拒"),
     "a tripped permit": ({"permits": [PERMIT]}, "TRIPPED gas_over_limit", "已跳闸 TRIPPED gas_over_limit 可燃气体超限"),
 }
 

@@ -388,6 +388,18 @@ def _unguarded():
     return _tap(facts(permits=[p1], authority_size=6), lambda bench: bench.authority(p1, size=6))
 
 
+@produces(Reason.OVERRIDE_LIVE)
+def _override_live():
+    return _tap(prepare=lambda bench: bench.override())
+
+
+@produces(Reason.OVERRIDE_EXPIRED)
+def _override_expired():
+    bench = ready_bench()
+    bench.override(device=None, protection="fire deluge")
+    return _reasons(bench.wait(HOUR_MS).tap(facts()))
+
+
 @produces(Reason.AUTHORITY_STALE)
 def _stale_authority():
     return _tap(facts(fresh_at_ms=None))
