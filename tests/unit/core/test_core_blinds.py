@@ -185,7 +185,8 @@ def test_the_question_names_the_other_permit_so_that_it_is_decided_again_the_sam
 
 
 def test_a_question_written_before_blinds_were_said_is_decided_as_it_was():
-    mine = permit(permit_type="50", status=1, said=Said(confirmed=("briefing", "risk_analysis", "measures")))
+    said = Said(confirmed=("briefing", "risk_analysis", "measures"))
+    mine = permit(permit_type="50", status=1, approver="a1", approved_in="north", said=said)
     question = question_of(asked(site(mine=mine, permit_facts=True), mine))
     plain = orjson.loads(codec.encode(question))
     del plain["permits"][0]["same_pipe"], plain["permits"][0]["permit_type"]["one_blind"]

@@ -64,6 +64,8 @@ def test_what_was_confirmed_for_another_version_counts_no_more():
 
 # ---- on site
 
+APPROVED = permit(approver="a1", approved_in="north")
+
 
 def demanding():
     """A site that demands what HQ says, and a permit that says nothing."""
@@ -96,7 +98,7 @@ def test_the_guardian_confirms_one_after_the_other_and_then_work_begins():
             "permit_version": 1,
             "review": True,
         }
-    assert decided(bench.tap(facts()))["decision"] == "granted"
+    assert decided(bench.tap(facts(permits=[APPROVED])))["decision"] == "granted"
 
 
 def test_nobody_else_confirms():
@@ -182,7 +184,7 @@ def question_of(made) -> Question:
 
 
 def test_a_question_written_before_anything_was_confirmed_is_decided_as_it_was():
-    question = question_of(demanding().tap(facts()))
+    question = question_of(demanding().tap(facts(permits=[APPROVED])))
     plain = orjson.loads(codec.encode(question))
     del plain["permits"][0]["confirmed"], plain["permits"][0]["permit_type"]["confirm"]
     del plain["permits"][0]["permit"]["said"]["confirmed"]
