@@ -57,7 +57,7 @@ def inspected_site(template: Template, folder: Path) -> Iterator[Plant]:
             site.hq.start()
             site.start()
             site.hear(permits())
-            until("every instrument is good", lambda: _all_good(site), 15)
+            until("every instrument is good", lambda: _all_good(site), 30)
             yield site
     finally:
         bus.close()

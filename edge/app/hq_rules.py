@@ -32,7 +32,7 @@ _MEDIA_TYPE: Final = "application/toml"
 _log = structlog.get_logger("rules")
 
 _CONDITIONS_MOST = 4_096
-"""Of one version in one area [D]; each is judged at each tap. GB 30871 at 20 detectors makes some hundreds."""
+"""Of one version in one area [D]; they are judged at taps. GB 30871 makes 125 of 20 detectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class RulesOfHq:
 
 def _said(judged: Judged) -> Judged:
     for trouble in judged.troubles:
-        _log.warning("rules_text_not_kept", why=trouble)
+        _log.warning("rules", trouble=trouble)
     return judged
 
 
@@ -155,7 +155,7 @@ class _Judging:
             return
         try:
             text = self._kept(known.sha256)
-            self._admit(said, self._cached(known.sha256, record) if text is None else text, text is not None)
+            self._admit_again(said, self._cached(known.sha256, record) if text is None else text, text is not None)
         except (ConfigurationError, FormatError) as error:
             self._say(said, Verdict.LOST, error)
             if all(each.name != name for each in self.held[pack]):
@@ -178,6 +178,27 @@ class _Judging:
             self._admit(said, text_of(record.record), kept=False)
         except (ConfigurationError, FormatError) as error:
             self._say(said, Verdict.REFUSED, error)
+
+    def _admit_again(self, said: RulesWord, text: bytes, kept: bool) -> None:
+        """As ``_admit``; but a version that a later program ships yields to one that HQ published and was applied here:
+        an update of the program takes no rules from HQ."""
+        held = self.held[said.pack]
+        shipped_later = [
+            each
+            for each in shipped(self._config).get(said.pack, ())
+            if each.version >= said.version or str(each.since) >= said.since
+        ]
+        try:
+            self._admit(said, text, kept)
+        except ConfigurationError:
+            self.held[said.pack] = tuple(each for each in held if each not in shipped_later)
+            try:
+                self._admit(said, text, kept)
+            except ConfigurationError:
+                self.held[said.pack] = held
+                raise
+            yielded = ", ".join(each.name for each in shipped_later)
+            self.troubles.append(f"{said.name} of HQ stands; what ships with the program yields: {yielded}")
 
     def _kept(self, sha256: str) -> bytes | None:
         """The file that its entry names; None: it is not there, or not what it was."""

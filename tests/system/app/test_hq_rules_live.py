@@ -34,7 +34,7 @@ def publish(site: Plant, text: str) -> dict[str, Any]:
     return {"code": done.returncode, **json.loads(done.stdout)}
 
 
-def entry(site: Plant, kind: str, start: int = 0, within_s: float = 8.0) -> dict[str, Any]:
+def entry(site: Plant, kind: str, start: int = 0, within_s: float = 20.0) -> dict[str, Any]:
     """The first durable entry of that kind from there on."""
     return until(kind, lambda: next((each for each in site.entries(start) if each["typ"] == kind), None), within_s)
 

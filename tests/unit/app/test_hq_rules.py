@@ -222,6 +222,32 @@ def test_a_program_that_refuses_what_was_applied_lets_nobody_enter_on_it(
     assert "laxer than the floor" in str(lost.body["findings"])
 
 
+@pytest.mark.parametrize(
+    ("name", "since", "text"),
+    [
+        ("gb30871/3", "2023-01-01", "0.4"),
+        ("gb30871/1001", "2023-01-01", "0.4"),
+    ],
+)
+def test_an_update_of_the_program_takes_no_rules_from_hq(
+    place: Place, monkeypatch: pytest.MonkeyPatch, name: str, since: str, text: str
+) -> None:
+    """The program later ships a version 3 of its own, under the same name or for a later day than HQ's 1001."""
+    number = int(name.partition("/")[2])
+    place.hear(operation(version(number, since, text), name))
+    place.turn()
+    mine = rules.admit(rules.versions("gb30871"), version(3, "2024-01-01", "0.5").encode(), "gb30871.3.toml")
+    monkeypatch.setattr(rules, "versions", lambda pack: mine)
+    assert place.restart() == []
+    assert (place.speaking(), place.limit()) == ([name], 80)
+    (held,) = place.files().at_start(place.bench.state.durable).values()
+    assert [each.name for each in held] == ["gb30871/2", name]
+    # HQ goes on from there.
+    place.hear(operation(version(1002, "2025-01-01", "0.3"), "gb30871/1002"))
+    assert [each.kind for each in place.turn()] == ["rules.applied"]
+    assert place.limit() == 60
+
+
 def test_another_text_under_the_name_of_one_that_was_applied_is_refused(place: Place) -> None:
     place.hear(operation(STRICT, "gb30871/3"))
     place.turn()
