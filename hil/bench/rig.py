@@ -9,18 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
 
 import orjson
 
 from edge.app.enrol import enrol
 from edge.app.hq import init, issue_badge
 from edge.config import load
-from edge.host.system_clock import monotonic_ms, monotonic_us, utc_ms
+from edge.host.system_clock import monotonic_ms, utc_ms
 from hil.bench.gateway import DAEMON, GatewayProcess, HqProcess, wait_until
+from hil.bench.watched import WatchedTag, WatchedUnit
 from hil.modbus_site import ModbusSite
-from hil.modbus_unit import SimulatedUnit, load_profile_data
-from hil.tag import SimulatedTag
+from hil.modbus_unit import load_profile_data
 from hil.wiring import WireChange, WiredDoor, WiredSiren, Wiring
 from sync.formats.badge_token import wrap_ndef
 from sync.hq import admin
@@ -31,70 +30,6 @@ _PINS_A_PLACE = 8
 _FIRST_PIN = 2
 _GONE_S = 5.0
 """A reader sees sooner that a card was taken away."""
-
-
-class WatchedTag(SimulatedTag):
-    """A badge that notes when the first whole read of it ended: its last answer before the reader begins anew."""
-
-    def show(self, uid: bytes, ndef: bytes) -> None:
-        """Another badge, held to the reader."""
-        self.rewrite(uid, ndef)
-        self._first_us = self._last_us = 0
-        self._content_read = self._closed = False
-        self.present()
-
-    @property
-    def read_us(self) -> tuple[int, int]:
-        """First and last answer of that read, CLOCK_BOOTTIME in microseconds."""
-        return self._first_us, self._last_us
-
-    def _reply(self, frame: bytes, sender: tuple[str, int]) -> None:
-        super()._reply(frame, sender)
-        if not self._present or self._closed:
-            return
-        if frame in (b"\x26", b"\x52") and self._content_read:
-            self._closed = True
-            return
-        now = monotonic_us()
-        self._first_us = self._first_us or now
-        self._last_us = now
-        # An I-block that carries READ BINARY: from here on the next REQA or WUPA begins another read.
-        self._content_read = self._content_read or b"\x00\xb0" in frame
-
-    _first_us = _last_us = 0
-    _content_read = _closed = False
-
-
-class WatchedUnit(SimulatedUnit):
-    """A detector that notes when it first answered with what it was last set to."""
-
-    _answer_before = b""
-    _answered_us = 0
-    _expecting = False
-
-    def set_gas(self, value: str) -> None:
-        """From the next answer on."""
-        with _UNITS:
-            self._answered_us = 0
-            self._expecting = True
-            self.set_value("gas", value)
-
-    @property
-    def answered_us(self) -> int:
-        """When the new value was first on the wire; 0: not yet."""
-        return self._answered_us
-
-    def answer(self, request: bytes) -> bytes:
-        """As ``SimulatedUnit.answer``."""
-        with _UNITS:
-            reply = super().answer(request)
-            if self._expecting and reply != self._answer_before:
-                self._expecting, self._answered_us = False, monotonic_us()
-            self._answer_before = reply
-        return reply
-
-
-_UNITS = Lock()
 
 
 class Place:

@@ -13,8 +13,9 @@ from typing import Any
 from edge.host.system_clock import monotonic_us, sleep, utc_ms
 from hil.bench import caches
 from hil.bench.memory import pss_mib
-from hil.bench.rig import Rig, WatchedTag
+from hil.bench.rig import Rig
 from hil.bench.rows import Row, median
+from hil.bench.watched import WatchedTag
 
 _STARTS = 3
 _EVENTS_TAPS = 150
