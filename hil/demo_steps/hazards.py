@@ -36,7 +36,7 @@ def _leave(stage: Stage, findings: Findings) -> None:
     findings.true("egress", free is not None and wiring.push("d1", from_inside=True), late)
     wiring.shut("d1")
     until("the way out is recorded", lambda: stage.entry("exit.requested", start), 3.0)
-    relocked = wiring.wait_for("d1", "lock", "locked", within_s=4.0, since=pressed_ms)
+    relocked = free and wiring.wait_for("d1", "lock", "locked", within_s=4.0, since=free.at)
     findings.true("relocked behind them", relocked is not None, "yes" if relocked else "no")
 
 

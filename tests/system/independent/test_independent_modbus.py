@@ -7,6 +7,7 @@ from plants import Plant, Template, free_port, gas_over_tcp, plant, records, unt
 from pymodbus.constants import ExcCodes
 from pymodbus_site import Detector, PymodbusSite, TtyPair, renke, xcd
 
+from edge.host.system_clock import monotonic_ms
 from edge.runtime.control import request
 
 pytestmark = pytest.mark.system
@@ -163,10 +164,13 @@ def test_a_confined_space_is_entered_between_its_oxygen_limits_only(
 
 
 def test_gas_over_the_limit_at_the_wire_trips_and_sounds(gateway: Plant, gas: Detector) -> None:
+    tapped_at = monotonic_ms()
     assert gateway.wait_good().admit()["decision"] == "granted"
+    unlocked = gateway.wiring.wait_for("d1", "lock", "unlocked", within_s=5, since=tapped_at)
+    assert unlocked is not None
     gas.set_float(2, 30.0)
-    until("siren", lambda: gateway.wiring.siren("a1") == "sounding", 3)
-    assert gateway.wiring.wait_for("d1", "lock", "locked", within_s=2) is not None
+    assert gateway.wiring.wait_for("a1", "siren", "sounding", within_s=3, since=unlocked.at) is not None
+    assert gateway.wiring.wait_for("d1", "lock", "locked", within_s=2, since=unlocked.at) is not None
     answer = gateway.tap("w1", "d2")
     assert answer["decision"] == "denied"
     assert answer["reason"] == "gas_over_limit"
