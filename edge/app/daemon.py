@@ -107,7 +107,8 @@ class Daemon:
         self._build_buses()
         self._build_link()
         self._build_requests()
-        readings = Readings(self.telemetry.thin, self.telemetry.expire, self._lowest_utc_ms, lambda: self.acked)
+        stored = self.telemetry
+        readings = Readings(stored.thin, stored.expire, stored.bundle, self._lowest_utc_ms, lambda: self.acked)
         self.housekeeping = build_housekeeping(config, readings, self._post)
         self._notifier = Notifier()
 

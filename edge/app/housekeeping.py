@@ -1,4 +1,5 @@
-"""What the daemon does once a day: re-hash its journal, thin old readings, and give up files past their time."""
+"""What the daemon does once a day: re-hash its journal, thin old readings, give up files past their time, and put the
+sealed files of each hour together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,16 @@ _DAY_MS = 86_400_000
 _CHECK_AT = (18, 30)
 _THIN_AT = (19, 30)
 _EXPIRE_AT = (20, 0)
-"""Hours and minutes in UTC: 02:30, 03:30 and 04:00 in China, when the fewest doors move."""
+_BUNDLE_AT = (20, 30)
+"""Hours and minutes in UTC: 02:30, 03:30, 04:00 and 04:30 in China, when the fewest doors move."""
+
+_BUNDLED_AFTER_MS = 3_600_000
+"""An hour's files are put together when it ended so long ago: by then its last readings are sealed and told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What is done to stored readings: ``thin`` and ``expire`` of ``TelemetryThread``.
+    """What is done to stored readings: ``thin``, ``expire`` and ``bundle`` of ``TelemetryThread``.
 
     ``lowest_utc_ms`` is the lower bound of the time: an unknown clock makes readings look younger, never older.
     ``acked``: HQ holds every entry below it.
@@ -31,6 +36,7 @@ class Readings:
 
     thin: Callable[[int], None]
     expire: Callable[[int, Callable[[], int]], None]
+    bundle: Callable[[int], None]
     lowest_utc_ms: Callable[[], UtcMs]
     acked: Callable[[], int]
 
@@ -46,11 +52,15 @@ def build_housekeeping(config: Config, readings: Readings, post: Callable[[Notic
     def expire_old() -> None:
         readings.expire(readings.lowest_utc_ms() - policy.readings_kept_days * _DAY_MS, readings.acked)
 
+    def bundle_files() -> None:
+        readings.bundle(readings.lowest_utc_ms() - _BUNDLED_AFTER_MS)
+
     return Housekeeping(
         (
             DailyJob("journal_check", check.run, *_CHECK_AT, stop=check.stop),
             DailyJob("telemetry_thinning", thin_old, *_THIN_AT),
             DailyJob("telemetry_expiry", expire_old, *_EXPIRE_AT),
+            DailyJob("telemetry_bundling", bundle_files, *_BUNDLE_AT),
         )
     )
 

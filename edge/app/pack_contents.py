@@ -18,6 +18,7 @@ from edge.ports.errors import DamagedError, RefusedError
 from edge.storage import news
 from edge.storage.authority_reader import AuthorityReader
 from edge.storage.blobs import BlobStore
+from edge.storage.hour_files import HourFiles
 from edge.storage.journal_reader import JournalReader, Search
 from sync.formats.checkpoint import parse
 from sync.formats.merkle import inclusion_proof
@@ -161,16 +162,18 @@ def _of_readings(journal: JournalReader, config: Config, story: _Story, asked: t
 
 def _blobs(config: Config, entries: Sequence[ProvenEntry]) -> dict[str, bytes]:
     """The files that the entries name, as far as they are held and fit; the rest counts as withheld."""
-    store = BlobStore(config.gateway.data_dir / "blobs")
+    store = HourFiles(BlobStore(config.gateway.data_dir / "blobs"))
     found: dict[str, bytes] = {}
     total = 0
     for entry in entries:
-        for blob in read_entry(entry.index, entry.data).get("blob", ()):
+        leaf = read_entry(entry.index, entry.data)
+        of_readings = (str(leaf["body"].get("subject")), leaf["body"].get("last_ms"))
+        for blob in leaf.get("blob", ()):
             digest = str(blob["h"]).removeprefix("sha256:")
             if digest in found or total + blob["n"] > BLOB_BYTES_MAX:
                 continue
             try:
-                data = store.read(digest)
+                data = store.read(*of_readings, digest)
             except (RefusedError, DamagedError):
                 continue
             found[digest] = data

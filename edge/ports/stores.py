@@ -261,6 +261,14 @@ class TelemetryStore(Protocol):
         """Delete sealed readings taken before that UTC time, at most 256; returns how many. Raises StoreError."""
         ...
 
+    def bundle(self, before_ms: int) -> int:
+        """Put the sealed files of one device and hour that ended before that UTC time into one file; returns how many.
+
+        Each call takes another; 0: there is none left. Raises StoreError; DamagedError if that hour's file is damaged:
+        its readings then stay in files of their own.
+        """
+        ...
+
     def expire(self, before_ms: int, acked: int) -> int:
         """Give up at most 100 files that end before that UTC time and whose entry is below ``acked``; returns how many.
 

@@ -96,6 +96,11 @@ class TelemetryThread:
         with self._changed:
             self._chores.append(lambda: self._store.thin(before_ms))
 
+    def bundle(self, before_ms: int) -> None:
+        """Put sealed files of hours that ended before that UTC time together, little by little."""
+        with self._changed:
+            self._chores.append(lambda: self._store.bundle(before_ms))
+
     def expire(self, before_ms: int, acked: Callable[[], int]) -> None:
         """Give up sealed files that end before that UTC time, little by little.
 

@@ -1,16 +1,21 @@
 """The list of sealed files: which readings are in which, which entry of the journal names it, and when it may go."""
 
 import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from edge.core.entries import BlobReference, Entry
 from edge.core.messages import Noticed
+from edge.ports.errors import DamagedError
 from edge.ports.stores import News, SealedBatch
 from edge.storage import news
 from edge.storage.blobs import BlobStore
 from edge.storage.databases import naming_errors
 from edge.storage.holes import Point
+from edge.storage.hour_files import HOUR_MS, HourFiles, hour_of
 from edge.storage.news import Outbox, sealed_notice
 from edge.storage.sealed import MEDIA_TYPE
 
@@ -20,18 +25,34 @@ FILES_PER_ENTRY_MAX = 100
 ANOTHER_JOURNAL = -1
 """In ``entry``: an earlier journal of this gateway names the batch. Nobody here can tell whether HQ holds that one."""
 
+_LOOSE_AT_ONCE_MAX = 512
+"""Files put together at once. An hour has 360 at most: one each 10 s, or 256 blocks, and a bus is asked each 50 ms."""
+
 _NO_STREAM = -1
 _BEFORE_ALL_ROWS = -(2**53)
 _COLUMNS = "device, first_ms, last_ms, count, sha256, size_bytes"
 
 
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """Files of one device and hour that each lie by themselves; ``last_ms`` is of one of them."""
+
+    device: str
+    last_ms: int
+    numbers: tuple[int, ...]
+    digests: tuple[str, ...]
+
+
 class Batches:
     """Works on the owner's connection; what writes belongs inside a transaction of the owner."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, blobs: BlobStore, outbox: Outbox) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, blobs: BlobStore, files: HourFiles, outbox: Outbox
+    ) -> None:
         self._connection = connection
         self._path = path
         self._blobs = blobs
+        self._files = files
         self._outbox = outbox
 
     def last_point(self, device: str) -> Point | None:
@@ -66,14 +87,25 @@ class Batches:
     # ---- giving up --------------------------------------------------------------------------------------------------
 
     def give_up(self, before_ms: int, acked: int) -> int:
-        """Make news of files that end before that UTC time and whose entry is below ``acked``; returns how many."""
-        rows = self._connection.execute(
-            f"SELECT last_number, {_COLUMNS} FROM batch WHERE last_ms < ? AND deletion IS NULL AND entry IS NOT NULL"
-            " AND entry >= 0 AND entry < ? ORDER BY last_ms LIMIT ?",
-            (before_ms, acked, FILES_PER_ENTRY_MAX),
-        ).fetchall()
-        if not rows:
+        """Make news of files of one device and hour that end before that UTC time and whose entry is below ``acked``.
+
+        The oldest hour comes first. Returns how many.
+        """
+        oldest = self._connection.execute(
+            "SELECT device, last_ms FROM batch WHERE last_ms < ? AND deletion IS NULL AND entry IS NOT NULL"
+            " AND entry >= 0 AND entry < ? ORDER BY last_ms LIMIT 1",
+            (before_ms, acked),
+        ).fetchone()
+        if oldest is None:
             return 0
+        device, first_ms = oldest
+        # What one entry gives up is of one hour: then its file goes at once and is not written anew again and again.
+        until_ms = min(before_ms, hour_of(first_ms) + HOUR_MS)
+        rows = self._connection.execute(
+            f"SELECT last_number, {_COLUMNS} FROM batch WHERE device = ? AND last_ms >= ? AND last_ms < ?"
+            " AND deletion IS NULL AND entry >= 0 AND entry < ? ORDER BY last_ms LIMIT ?",
+            (device, first_ms, until_ms, acked, FILES_PER_ENTRY_MAX),
+        ).fetchall()
         batches = [_batch(row[1:]) for row in rows]
         figures = (
             ("count", len(batches)),
@@ -88,6 +120,55 @@ class Batches:
             [(number, row[1], row[0]) for row in rows],
         )
         return len(rows)
+
+    def delete_files(self, number: int) -> None:
+        """Delete the files that the news of that number gives up; may be called twice. Raises StoreError."""
+        rows: list[tuple[str, int, str]] = self._connection.execute(
+            "SELECT device, last_ms, sha256 FROM batch WHERE deletion = ? ORDER BY device, last_ms", (number,)
+        ).fetchall()
+        for _, _, digest in rows:
+            self._blobs.remove(digest)
+        for (device, hour), files in groupby(rows, lambda row: (row[0], hour_of(row[1]))):
+            if not self._others(device, hour, number):
+                self._files.remove(device, hour)
+                continue
+            # A damaged one goes as a whole with the last of its hour.
+            with suppress(DamagedError):
+                self._files.drop(device, hour, {digest for _, _, digest in files})
+
+    def _others(self, device: str, hour_ms: int, number: int) -> bool:
+        """Whether batches end in that hour that other news give up, or none."""
+        query = "SELECT 1 FROM batch WHERE device = ? AND last_ms >= ? AND last_ms < ? AND deletion IS NOT ? LIMIT 1"
+        found = self._connection.execute(query, (device, hour_ms, hour_ms + HOUR_MS, number)).fetchone()
+        return found is not None
+
+    # ---- put together -----------------------------------------------------------------------------------------------
+
+    def loose(self, before_ms: int) -> Loose | None:
+        """The oldest hour that ended before that UTC time and has files not put together yet, which an entry names."""
+        wanted = "loose = 1 AND entry >= 0 AND deletion IS NULL"
+        with naming_errors(self._path):
+            oldest = self._connection.execute(
+                f"SELECT device, last_ms FROM batch WHERE {wanted} AND last_ms < ? ORDER BY last_ms LIMIT 1",
+                (hour_of(before_ms),),
+            ).fetchone()
+            if oldest is None:
+                return None
+            device, last_ms = oldest
+            rows = self._connection.execute(
+                f"SELECT last_number, sha256 FROM batch WHERE {wanted} AND device = ? AND last_ms >= ? AND last_ms < ?"
+                " ORDER BY last_ms, last_number LIMIT ?",
+                (device, last_ms, hour_of(last_ms) + HOUR_MS, _LOOSE_AT_ONCE_MAX),
+            ).fetchall()
+        numbers, digests = zip(*rows, strict=True)
+        return Loose(device, last_ms, numbers, digests)
+
+    def put_together(self, loose: Loose) -> None:
+        """They are in their hour's file, or cannot be."""
+        self._connection.executemany(
+            "UPDATE batch SET loose = 0 WHERE device = ? AND last_number = ?",
+            [(loose.device, number) for number in loose.numbers],
+        )
 
     # ---- what the journal says --------------------------------------------------------------------------------------
 
@@ -130,12 +211,14 @@ class Batches:
                 "SELECT last_number, entry FROM batch WHERE device = ? AND last_ms IS ? AND sha256 = ?",
                 (device, last_ms, blob.sha256),
             ).fetchone()
-            if listed is None and self._blobs.holds(blob.sha256):
+            if listed is None and self._files.holds(device, _number(entry, "last_ms"), blob.sha256):
                 number = _BEFORE_ALL_ROWS + entry.seq
                 batch = SealedBatch(
                     device, _number(entry, "first_ms"), _number(entry, "last_ms"), _number(entry, "count") or 0, blob
                 )
                 self._insert(_NO_STREAM, (number, number), batch, (None, entry.seq))
+                if not self._blobs.holds(blob.sha256):
+                    self.put_together(Loose(device, 0, (number,), (blob.sha256,)))
             elif listed is not None and listed[1] is None:
                 self._connection.execute(
                     "UPDATE batch SET entry = ? WHERE device = ? AND last_number = ?", (entry.seq, device, listed[0])

@@ -25,6 +25,11 @@ class BlobStore:
         self._numbers = count()
         folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self._folder
+
     def path(self, digest: str) -> Path:
         """Where the content with this SHA-256 (hexadecimal) lies or would lie. Raises RefusedError for no such hash."""
         if len(digest) != 64 or not _HEXADECIMAL.issuperset(digest):

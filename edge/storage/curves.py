@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
-from operator import lt
+from operator import lt, sub
+from typing import cast
 
 from edge.core.readings import Quality
 from edge.storage.blobs import BlobStore
@@ -70,11 +71,7 @@ def read_curve(reader: TelemetryReader, blobs: BlobStore, device: str, window: t
 
 def _extend(curve: Curve, columns: Columns) -> None:
     """Append those of the window: all of a piece by far the most often, and then column by column."""
-    walls = columns.wall_ms
-    known = [wall for wall in walls if wall is not None and curve.from_ms <= wall < curve.to_ms]
-    places: Sequence[int] | None = None
-    if len(known) < len(walls):
-        places = [n for n, wall in enumerate(walls) if wall is not None and curve.from_ms <= wall < curve.to_ms]
+    known, places = _within(columns.wall_ms, curve.from_ms, curve.to_ms)
     for name, steps, qualities in zip(columns.heading.channels, columns.steps, columns.qualities, strict=True):
         if name not in curve.steps:
             curve.steps[name] = [None] * len(curve.wall_ms)
@@ -82,9 +79,19 @@ def _extend(curve: Curve, columns: Columns) -> None:
         curve.steps[name].extend(steps if places is None else [steps[n] for n in places])
         curve.qualities[name].extend(qualities if places is None else [qualities[n] for n in places])
     curve.wall_ms.extend(known)
-    for name in curve.steps.keys() - set(columns.heading.channels):
+    for name in curve.steps.keys() - columns.heading.channels:
         curve.steps[name].extend([None] * len(known))
         curve.qualities[name].extend([_ABSENT] * len(known))
+
+
+def _within(walls: list[int | None], from_ms: int, to_ms: int) -> tuple[list[int], Sequence[int] | None]:
+    """The known times of a window and their places, None: all of them."""
+    if None not in walls:
+        known = cast(list[int], walls)
+        if known and from_ms <= min(known) and max(known) < to_ms:
+            return known, None
+    places = [n for n, wall in enumerate(walls) if wall is not None and from_ms <= wall < to_ms]
+    return [cast(int, walls[n]) for n in places], places
 
 
 def _order(curve: Curve) -> None:
@@ -103,6 +110,8 @@ def _order(curve: Curve) -> None:
 
 def _silences(curve: Curve, longest_ms: int, unread: Sequence[Silence]) -> list[Silence]:
     times = [curve.from_ms, *curve.wall_ms, curve.to_ms]
+    if max(map(sub, islice(times, 1, None), times)) <= longest_ms:
+        return []
     found = []
     for before, after in pairwise(times):
         if after - before > longest_ms:

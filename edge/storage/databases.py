@@ -18,7 +18,7 @@ from edge.core.readings import UtcMs
 from edge.ports.errors import DamagedError, PermitgateError, StoreError, UnusableError
 from edge.ports.stores import DiskFullError, NewerDatabaseError, OwnedError
 
-SCHEMA_VERSIONS = {"journal": 1, "authority": 1, "telemetry": 2}
+SCHEMA_VERSIONS = {"journal": 1, "authority": 1, "telemetry": 3}
 """PRAGMA user_version of each file as this code writes and reads it."""
 
 WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024

@@ -127,10 +127,17 @@ _TELEMETRY_NEWS = (
     "PRAGMA user_version = 2",
 )
 
+_TELEMETRY_HOURS = (
+    # loose: 1: the batch lies in a file of its own and is to be put to its hour's; 0: it was, or cannot be.
+    "ALTER TABLE batch ADD COLUMN loose INTEGER NOT NULL DEFAULT 1",
+    "CREATE INDEX batch_loose ON batch (last_ms) WHERE loose = 1 AND entry >= 0 AND deletion IS NULL",
+    "PRAGMA user_version = 3",
+)
+
 _STEPS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "journal": {"m001_first": _JOURNAL},
     "authority": {"m001_first": _AUTHORITY},
-    "telemetry": {"m001_first": _TELEMETRY, "m002_news": _TELEMETRY_NEWS},
+    "telemetry": {"m001_first": _TELEMETRY, "m002_news": _TELEMETRY_NEWS, "m003_hours": _TELEMETRY_HOURS},
 }
 
 

@@ -179,8 +179,9 @@ def _second_version(heading: Heading, lines: Sequence[Any], version: object) -> 
     for (start, offset), (end, _) in pairwise([*offsets, [len(taken), None]]):
         walls += [None if offset is None else at + offset for at in taken[start:end]]
     columns = Columns(heading, taken, walls, [], [])
+    good = [_GOOD] * len(taken)
     for steps, runs in channels:
-        qualities = [_GOOD] * len(steps)
+        qualities = [*good] if runs else good
         for place, count, quality in runs:
             qualities[place : place + count] = [quality] * count
         columns.steps.append(steps)

@@ -18,7 +18,7 @@ from edge.core.readings import BlockRead, UtcMs
 from edge.ports.errors import DamagedError, StoreError
 from edge.ports.stores import READ_ROWS_MAX, Lost, News, SealedBatch
 from edge.storage import news
-from edge.storage.batches import Batches
+from edge.storage.batches import Batches, Loose
 from edge.storage.blobs import BlobStore
 from edge.storage.databases import (
     Migrate,
@@ -31,6 +31,7 @@ from edge.storage.databases import (
     transaction,
 )
 from edge.storage.holes import POLL_MS_MAX, Hole, Point, by_why, figures, holes
+from edge.storage.hour_files import HourFiles
 from edge.storage.news import Outbox, sealed_notice
 from edge.storage.sealed import MEDIA_TYPE, Heading, Row, columns_of, sealed_pieces, span
 from edge.storage.telemetry_rows import pack
@@ -81,7 +82,8 @@ class TelemetryWriter:
         self._open: dict[int, _Open] = {}
         self._lost: dict[str, list[Lost]] = {}
         self._outbox = Outbox(connection, path)
-        self.batches = Batches(connection, path, blobs, self._outbox)
+        self._files = HourFiles(blobs)
+        self.batches = Batches(connection, path, blobs, self._files, self._outbox)
         self._restore()
         self._run_from = self._next
 
@@ -248,6 +250,26 @@ class TelemetryWriter:
     def _set_mark(self, name: str, value: int) -> None:
         self._connection.execute("UPDATE mark SET value = ? WHERE name = ?", (value, name))
 
+    def bundle(self, before_ms: int) -> int:
+        """See ``TelemetryStore.bundle``. A file goes when it is safe in its hour's, and is looked for in both places:
+        a kill between the steps loses nothing, and the next call does them again."""
+        loose = self.batches.loose(before_ms)
+        if loose is None:
+            return 0
+        try:
+            for digest in self._files.add(loose.device, loose.last_ms, loose.digests):
+                self._blobs.remove(digest)
+        except DamagedError:
+            self._mark_together(loose)
+            raise
+        self._mark_together(loose)
+        return len(loose.digests)
+
+    def _mark_together(self, loose: Loose) -> None:
+        with transaction(self._connection, self._path):
+            self.batches.put_together(loose)
+        self._wal_bytes += 4_096 + _WAL_BYTES_PER_ROW * len(loose.digests)
+
     # ---- what is given up -------------------------------------------------------------------------------------------
 
     def thin(self, before_ms: int) -> int:
@@ -289,8 +311,7 @@ class TelemetryWriter:
                 continue
             each, last_number = found
             if each.notice.kind == news.DELETED:
-                for blob in each.notice.blobs:
-                    self._blobs.remove(blob.sha256)
+                self.batches.delete_files(each.number)
             with transaction(self._connection, self._path):
                 self.batches.settle(each, last_number, seq)
                 self._outbox.remove(each.number)

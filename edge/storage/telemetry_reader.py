@@ -15,6 +15,7 @@ from edge.ports.errors import DamagedError, RefusedError, StoreError, UnusableEr
 from edge.ports.stores import READ_ROWS_MAX, SealedBatch
 from edge.storage.blobs import BlobStore
 from edge.storage.databases import SCHEMA_VERSIONS, naming_errors, open_reader, schema_version
+from edge.storage.hour_files import HourFiles
 from edge.storage.sealed import MEDIA_TYPE, Columns, Heading, Row, columns_of, read_sealed
 from edge.storage.telemetry import channel_names
 from edge.storage.telemetry_rows import unpack
@@ -129,11 +130,12 @@ class TelemetryReader:
             row = self._connection.execute(
                 "SELECT ifnull(max(last_number), -1) FROM batch WHERE device = ?", (device,)
             ).fetchone()
+        files = HourFiles(blobs)
         # Sealing goes on while this reads: rows at or above are not sealed, or were when the list was read.
         sealed_through: int = max(unsealed_from - 1, row[0])
         for batch in self._batches(device, from_ms, to_ms):
             sealed_through = max(sealed_through, batch.last_number)
-            yield self._sealed(device, batch, blobs)
+            yield self._sealed(device, batch, files)
         yield from self._unsealed(device, sealed_through, (from_ms, to_ms))
 
     def _batches(self, device: str, from_ms: int, to_ms: int) -> Iterator[_Batch]:
@@ -154,15 +156,15 @@ class TelemetryReader:
                 return
             place = (batches[-1].last_ms, batches[-1].last_number)
 
-    def _sealed(self, device: str, batch: _Batch, blobs: BlobStore) -> Piece:
+    def _sealed(self, device: str, batch: _Batch, files: HourFiles) -> Piece:
         try:
-            data = blobs.read(batch.sha256)
+            data = files.read(device, batch.last_ms, batch.sha256)
         except (RefusedError, DamagedError, StoreError) as error:
             return self._rows_of(device, batch, str(error))
         try:
             columns = read_sealed(data)
         except DamagedError as error:
-            return self._rows_of(device, batch, f"{blobs.path(batch.sha256)}: {error}")
+            return self._rows_of(device, batch, f"sealed file {batch.sha256}: {error}")
         return Piece(columns, True, batch.first_ms, batch.last_ms)
 
     def _rows_of(self, device: str, batch: _Batch, trouble: str) -> Piece:

@@ -27,7 +27,7 @@ from edge.storage.telemetry_reader import TelemetryReader
 POLL_MS = 1_000
 WAITING_MAX = 20
 DEVICES = ("gas-1", "gas-2")
-AWAY_MS = st.one_of(st.sampled_from([999, 1_000, 1_001, 1_700]), st.integers(1, 9_000))
+AWAY_MS = st.one_of(st.sampled_from([999, 1_000, 1_001, 1_700, 900_000]), st.integers(1, 9_000))
 
 
 class Disk(TelemetryWriter):
@@ -105,6 +105,11 @@ class Site(RuleBasedStateMachine):
         """The bus does not poll; the thread works on."""
         self.now_ms += milliseconds
         self.thread.step()
+
+    @rule(hours=st.integers(0, 3))
+    def put_together(self, hours: int) -> None:
+        """Sealed files move into those of their hours."""
+        self.disk.bundle(NOW_MS + hours * 3_600_000)
 
     @rule(failing=st.booleans())
     def disk_changes(self, failing: bool) -> None:

@@ -99,12 +99,19 @@ def thinned(plant: Plant) -> None:
     plant.thin()
 
 
+def bundled(plant: Plant) -> None:
+    plant.seal()
+    plant.thin()
+    assert plant.telemetry.bundle(2**50) == 1
+    assert not plant.files()[0].exists()
+
+
 def half(plant: Plant) -> None:
     plant.seal()
     plant.telemetry.append([block(8_000)], BEGAN_MS - 50_000)
 
 
-@pytest.mark.parametrize("kept", [lambda plant: None, sealed, thinned, half])
+@pytest.mark.parametrize("kept", [lambda plant: None, sealed, thinned, bundled, half])
 def test_the_curve_is_the_same_from_rows_and_from_sealed_files(plant: Plant, kept: Callable[[Plant], None]) -> None:
     kept(plant)
     (device,) = plant.found()["devices"]

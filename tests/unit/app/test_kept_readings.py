@@ -11,7 +11,7 @@ from edge.core.messages import Noticed
 from edge.core.readings import UtcMs
 from edge.ports.errors import ConfigurationError
 
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 NOW_MS = UtcMs(1_793_900_000_000)
 
 
@@ -32,6 +32,7 @@ def test_rows_and_files_go_when_the_policy_says(tmp_path: Path, policy: str, row
     readings = Readings(
         thin=lambda before_ms: asked.append(("thin", before_ms, None)),
         expire=lambda before_ms, acked: asked.append(("expire", before_ms, acked())),
+        bundle=lambda before_ms: asked.append(("bundle", before_ms, None)),
         lowest_utc_ms=lambda: NOW_MS,
         acked=lambda: 7,
     )
@@ -40,7 +41,12 @@ def test_rows_and_files_go_when_the_policy_says(tmp_path: Path, policy: str, row
     jobs = {job.name: job for job in housekeeping._jobs}
     jobs["telemetry_thinning"].run()
     jobs["telemetry_expiry"].run()
-    assert asked == [("thin", NOW_MS - rows_days * DAY_MS, None), ("expire", NOW_MS - files_days * DAY_MS, 7)]
+    jobs["telemetry_bundling"].run()
+    assert asked == [
+        ("thin", NOW_MS - rows_days * DAY_MS, None),
+        ("expire", NOW_MS - files_days * DAY_MS, 7),
+        ("bundle", NOW_MS - HOUR_MS, None),
+    ]
 
 
 @pytest.mark.parametrize("key", ["readings_kept_d = 365", "rows_kept_d = 0", "seal_s = 301"])

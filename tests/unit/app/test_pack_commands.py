@@ -3,6 +3,7 @@
 import json
 import random
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from gateways import HQ, OPERATIONS, RELEVANT, Gateway, build_gateway
 from storages import LOG, MIRROR, STRANGER
 
 from edge.__main__ import main
+from edge.storage.blobs import BlobStore
+from edge.storage.hour_files import HourFiles
+from edge.storage.journal_reader import JournalReader
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,22 @@ def test_a_pack_holds_the_permits_story_and_what_it_rests_on_and_nothing_else(ke
         files = [archive.read(name) for name in archive.namelist() if name.startswith("blobs/")]
     assert records == {index: OPERATIONS[index] for index in RELEVANT}
     assert files == [b"readings of gas1"]
+
+
+def test_readings_that_were_put_together_by_the_hour_are_in_the_pack_as_before(tmp_path: Path) -> None:
+    gateway = build_gateway(tmp_path)
+    with closing(JournalReader(gateway.data / "journal.db")) as journal:
+        (entry,) = journal.entries(gateway.entries["sealed_gas1"], 1)
+    blobs = BlobStore(gateway.data / "blobs")
+    last_ms, digest = entry.body["last_ms"], entry.blobs[0].sha256
+    assert isinstance(last_ms, int)
+    assert HourFiles(blobs).add("gas1", last_ms, [digest]) == [digest]
+    blobs.remove(digest)
+    path = tmp_path / "P1.pgpack"
+    code, found = build(gateway, "P1", "--out", str(path))
+    assert code == 0, found
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read(f"blobs/{digest}") == b"readings of gas1"
 
 
 def test_a_pack_verifies_with_ones_own_keys_and_says_when_it_only_has_its_own(pack: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from storages import NOW_MS, migrate
 from edge.core.readings import BlockRead, MonotonicMs, Quality
 from edge.ports.errors import DamagedError, RefusedError, UnusableError
 from edge.storage.blobs import BlobStore
+from edge.storage.databases import SCHEMA_VERSIONS
 from edge.storage.telemetry import SAMPLES_PER_BATCH_MAX, TelemetryWriter
 from edge.storage.telemetry_reader import TelemetryReader
 from edge.storage.telemetry_rows import pack, unpack
@@ -215,5 +216,5 @@ def test_a_list_of_an_older_version_is_not_misread(tmp_path: Path, writer: Telem
     writer.close()
     with closing(sqlite3.connect(tmp_path / "telemetry.db")) as connection:
         connection.execute("PRAGMA user_version = 1")
-    with pytest.raises(UnusableError, match="schema 1, this version reads 2"):
+    with pytest.raises(UnusableError, match=f"schema 1, this version reads {SCHEMA_VERSIONS['telemetry']}"):
         TelemetryReader(tmp_path / "telemetry.db")

@@ -63,6 +63,9 @@ class Store:
     def expire(self, before_ms: int, acked: int) -> int:
         return 0
 
+    def bundle(self, before_ms: int) -> int:
+        return 0
+
     def news(self, after: int, limit: int) -> tuple[News, ...]:
         return tuple(each for each in self.untold if each.number > after)[:limit]
 
@@ -282,6 +285,23 @@ def test_files_are_given_up_with_hqs_word_of_that_moment_after_the_thinning(
     for _ in range(10):
         bench.settle(20)
     assert asked == [(50, 5), (50, 6), (50, 7)]
+
+
+def test_files_are_put_together_an_hour_at_a_time_until_none_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces, asked = [60, 12, 0], []
+
+    def bundle(before_ms: int) -> int:
+        asked.append((before_ms, bench.now_ms))
+        return pieces.pop(0)
+
+    monkeypatch.setattr(bench.store, "bundle", bundle)
+    bench.thread.bundle(77)
+    for _ in range(10):
+        bench.settle(20)
+    assert [before_ms for before_ms, _ in asked] == [77] * 3
+    assert len({at_ms for _, at_ms in asked}) == 3, "readings are stored in between"
 
 
 def test_a_store_that_refuses_ends_the_chore_and_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
