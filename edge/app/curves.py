@@ -1,4 +1,4 @@
-"""The curves of a permit: what its area's instruments measured while its work ran, with gaps and the limits that held.
+"""Curves: what instruments measured, with gaps; those of a permit with the time of its work and the limits that held.
 
 Everything is read from this gateway's files, while the daemon runs or not.
 """
@@ -39,6 +39,15 @@ class Work:
     first_entry: int
     limits: tuple[Interlock, ...]
     limits_from: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time in UTC ms, the end exclusive. Gaps in it are told from ``first_entry`` on."""
+
+    from_ms: int
+    to_ms: int
+    first_entry: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,35 +126,34 @@ def _configured_limits(config: Config, areas: Iterable[str], permit_type: str, a
 
 
 def read_curves(
-    journal: JournalReader, telemetry: TelemetryReader, blobs: BlobStore, polls: Mapping[str, int], work: Work
+    journal: JournalReader, telemetry: TelemetryReader, blobs: BlobStore, polls: Mapping[str, int], span: Span
 ) -> list[ToldCurve]:
-    """The curves over a work's time, which must have an end, of the devices that ``polls`` names with their period.
+    """The curves over that time of the devices that ``polls`` names with their period in ms.
 
     Raises DamagedError, StoreError.
     """
-    assert work.to_ms is not None
-    window = (work.from_ms, max(work.to_ms, work.from_ms + 1))
-    told = _told_gaps(journal, polls.keys(), work)
+    told = _told_gaps(journal, polls.keys(), span)
     found = []
     for device, poll_ms in polls.items():
-        curve = read_curve(telemetry, blobs, device, window, poll_ms)
-        gaps = tuple(_explained(each, told.get(device, ()), curve) for each in curve.silences)
+        curve = read_curve(telemetry, blobs, device, (span.from_ms, span.to_ms), poll_ms)
+        over = telemetry.sealed_after(device, span.to_ms)
+        gaps = tuple(_explained(each, told.get(device, ()), curve, over) for each in curve.silences)
         found.append(ToldCurve(curve, gaps))
     return found
 
 
 def _told_gaps(
-    journal: JournalReader, devices: Collection[str], work: Work
+    journal: JournalReader, devices: Collection[str], span: Span
 ) -> Mapping[str, list[tuple[int, Mapping[str, Any]]]]:
-    """(number, body) of the gaps told of these devices since the work began: what overlaps it was told after."""
+    """(number, body) of the gaps told of these devices that may overlap that time."""
     found: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
     beyond: set[str] = set()
-    for seq, leaf in _entries(journal, Search(kind=news.GAP), work.first_entry):
+    for seq, leaf in _entries(journal, Search(kind=news.GAP), span.first_entry):
         body = leaf["body"]
         device = body.get("subject")
         if device not in devices:
             continue
-        if body.get("first_ms", 0) < (work.to_ms or 0):
+        if body.get("first_ms", 0) < span.to_ms:
             found.setdefault(device, []).append((seq, body))
         else:
             # A device's gaps are told in order of time.
@@ -155,8 +163,11 @@ def _told_gaps(
     return found
 
 
-def _explained(silence: Silence, told: Iterable[tuple[int, Mapping[str, Any]]], curve: Curve) -> CurveGap:
-    """A bound that an entry does not give was not known: it is taken as far as it may be."""
+def _explained(silence: Silence, told: Iterable[tuple[int, Mapping[str, Any]]], curve: Curve, over: bool) -> CurveGap:
+    """A bound that an entry does not give was not known: it is taken as far as it may be.
+
+    ``over``: what was read after the curve is sealed, so that a hole at its end must be told.
+    """
     first_ms, last_ms = silence.first_ms, silence.last_ms
     for seq, body in told:
         if body.get("first_ms", first_ms) <= first_ms and last_ms <= body.get("last_ms", last_ms):
@@ -165,7 +176,7 @@ def _explained(silence: Silence, told: Iterable[tuple[int, Mapping[str, Any]]], 
         return CurveGap(first_ms, last_ms, FILE_LOST, None)
     if curve.unsealed_ms is not None and last_ms >= curve.unsealed_ms and last_ms < curve.to_ms:
         return CurveGap(first_ms, last_ms, PENDING, None)
-    return CurveGap(first_ms, last_ms, OPEN if last_ms == curve.to_ms else UNTOLD, None)
+    return CurveGap(first_ms, last_ms, OPEN if last_ms == curve.to_ms and not over else UNTOLD, None)
 
 
 def devices_of(config: Config, areas: Iterable[str]) -> tuple[str, ...]:

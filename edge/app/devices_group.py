@@ -91,3 +91,19 @@ def devices_scan(config_path: Path, units: range, thorough: bool, json_to: str |
     from edge.app.devices_scan import scan
 
     scan(config_path, WireChoice(**named), units, thorough, json_to)
+
+
+@devices.command("curve")
+@config_option
+@click.argument("device", nargs=-1)
+@click.option("--area", help="All devices that measure in this area.")
+@click.option("--from", "since", required=True, type=click.DateTime(), help="From this UTC time on.")
+@click.option("--to", "until", type=click.DateTime(), help="Up to this UTC time, not included; default: now.")
+@click.option("--channel", help="Only this channel, such as lel, or gas-1.lel of one device.")
+@click.option("--csv", "csv_to", type=FILE, help="Write every reading and gap into this file.")
+@json_option
+def devices_curve(config_path: Path, json_to: str | None, **named: Any) -> None:
+    """What devices, or an area's, measured over a time, with quality and gaps. Exit 1: a gap without its entry."""
+    from edge.app.devices_curve import CurveOptions, curve
+
+    curve(config_path, CurveOptions(devices=named.pop("device"), **named), json_to)

@@ -114,6 +114,14 @@ class TelemetryReader:
             for first, last, count, digest, size in rows
         )
 
+    def sealed_after(self, device: str, at_ms: int) -> bool:
+        """Whether a sealed file of that device ends at that UTC time or later."""
+        with naming_errors(self._path):
+            row = self._connection.execute(
+                "SELECT 1 FROM batch WHERE device = ? AND last_ms >= ? LIMIT 1", (device, at_ms)
+            ).fetchone()
+        return row is not None
+
     def _sample(self, device: str, row: tuple[int, str, int, int | None, bytes]) -> Sample:
         number, channels, taken_at_ms, wall_ms, packed = row
         names = channel_names(self._path, channels)

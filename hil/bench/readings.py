@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from edge.app.curves import Work, read_curves
+from edge.app.curves import Span, read_curves
 from edge.core.entries import Entry, Json, Stamp
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
 from edge.host.system_clock import monotonic_us
@@ -116,9 +116,9 @@ def _timed(
     """Microseconds for the curves of one work; it must be whole."""
     from_ms = START_MS + minute * _BATCH_MS
     entry = minute * _GAPS_A_DAY // 1_440
-    work = Work("PTW-1", ("a1",), from_ms, from_ms + _WORK_BATCHES * _BATCH_MS, entry, (), None)
+    span = Span(from_ms, from_ms + _WORK_BATCHES * _BATCH_MS, entry)
     began = monotonic_us()
-    found = read_curves(journal, telemetry, blobs, polls, work)
+    found = read_curves(journal, telemetry, blobs, polls, span)
     took_us = monotonic_us() - began
     for told in found:
         if told.curve.troubles or told.gaps or told.curve.sealed != _WORK_BATCHES * _BLOCKS:
