@@ -153,7 +153,9 @@ class TelemetryThread:
         chore_due_ms = self._chore(now_ms)
         if self._full(now_ms):
             return 0
-        return max(1, min(self._commit_due_ms, self._seal_due_ms, chore_due_ms) - now_ms)
+        # Without a block nothing is due, however long ago the last commit was; one that comes is looked at in a second.
+        commit_due_ms = self._commit_due_ms if self._blocks else now_ms + _COMMIT_PERIOD_MS
+        return max(1, min(commit_due_ms, self._seal_due_ms, chore_due_ms) - now_ms)
 
     def _full(self, now_ms: int) -> bool:
         """Enough for a commit before its time, unless the last one failed and backs off."""

@@ -139,6 +139,16 @@ def test_many_blocks_are_stored_before_their_second(bench: Bench) -> None:
     assert bench.store.wal < 1024 * 1024
 
 
+def test_a_thread_without_readings_sleeps(bench: Bench) -> None:
+    bench.thread.offer(block(1))
+    bench.settle(1_000)
+    bench.now_ms += 10_000
+    assert bench.thread.step() >= 1_000
+    bench.thread.offer(block(2))
+    bench.settle(1_000)
+    assert [each.taken_at for each in bench.store.kept] == [1, 2]
+
+
 def test_a_failing_disk_keeps_the_blocks_and_their_order(bench: Bench) -> None:
     bench.store.error = StoreError("disk full")
     for number in range(300):
