@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,12 @@ from storages import (
     put,
     release,
 )
+from telemetries import Gateway
 
 from edge.storage.authority_reader import AuthorityReader
 from edge.storage.journal import JournalWriter
 from edge.storage.journal_verify import verify_journal
+from edge.storage.telemetry_reader import TelemetryReader
 
 pytestmark = pytest.mark.system
 SEED = 20_261_123
@@ -176,3 +179,55 @@ def test_d3_a_crash_leaves_the_cache_before_or_after_a_delta(tmp_path: Path) -> 
         assert (None if record is None else record.revision) == (last or None)
         assert [each.freeze for each in reader.freezes()] == ([f"f{last - 1}"] if last else [])
         reader.close()
+
+
+def store_for_ever(folder: Path) -> Callable[[Tell], None]:
+    """A reading each ten minutes, each in a sealed file, put together by the hour as they come."""
+
+    def work(tell: Tell) -> None:
+        gateway = Gateway(folder)
+        while True:
+            stored = gateway.query("SELECT count(*) FROM sample")[0][0]
+            gateway.store(10_000 + stored * 600_000)
+            gateway.seal()
+            tell(f"sealed {stored + 1}")
+            gateway.telemetry.told(gateway.record())
+            if stored % 3 == 0:
+                gateway.telemetry.bundle(2**42)
+
+    return work
+
+
+def test_no_kill_while_sealed_files_are_put_together_loses_one_or_leaves_one_twice(tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    sealed = 0
+    for _ in range(40):
+        told = killed(store_for_ever(tmp_path), chance.uniform(0, 0.06), None)
+        sealed = max(sealed, promised(told, "sealed"))
+        gateway = Gateway(tmp_path)
+        gateway.seal()
+        gateway.telemetry.told(gateway.record())
+        assert read_sealed_readings(gateway) >= sealed
+        gateway.close()
+    gateway = Gateway(tmp_path)
+    before = read_sealed_readings(gateway)
+    while gateway.telemetry.bundle(2**42):
+        pass
+    assert read_sealed_readings(gateway) == before
+    alone = {path.name for path in gateway.blobs.folder.iterdir() if path.is_file()}
+    listed = {digest for (digest,) in gateway.query("SELECT sha256 FROM batch")}
+    assert not alone & listed, "not put together, or in both places"
+    gateway.close()
+    assert sealed > 60, "the drill killed before much was sealed"
+
+
+def read_sealed_readings(gateway: Gateway) -> int:
+    """How many there are, each once and from a file that is what its hash says."""
+    with closing(TelemetryReader(gateway.folder / "telemetry.db")) as reader:
+        found: list[int] = []
+        for piece in reader.series("gas-1", 0, 2**52, gateway.blobs):
+            assert piece.sealed, piece.trouble
+            assert piece.columns is not None
+            found += piece.columns.taken_at_ms
+    assert found == sorted(set(found))
+    return len(found)
