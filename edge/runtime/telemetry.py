@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Condition, Event
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edge.core.messages import Noticed
 from edge.core.readings import BlockRead
@@ -31,6 +31,16 @@ _WAL_CHECKPOINT_BYTES = 1024 * 1024
 _BACK_OFF_MS = 2_000
 _CHORE_PERIOD_MS = 20
 """Between two pieces of 256 rows: a day of 100 readings a second takes eleven minutes, and nothing waits for it."""
+
+_BUNDLE_PERIOD_MS = 250
+"""Between two hours put together: each waits for the disk, on which the journal of a tap waits too."""
+
+
+class _Chore(NamedTuple):
+    """What is to be done again and again until it returns 0, with a pause in between."""
+
+    piece: Callable[[], int]
+    period_ms: int
 
 
 class TelemetryOwner(TelemetryStore, WalOwner, Protocol):
@@ -71,7 +81,7 @@ class TelemetryThread:
         self._blocks: deque[BlockRead] = deque()
         self._lost: list[Lost] = []
         self._told: deque[tuple[int, str]] = deque()
-        self._chores: deque[Callable[[], int]] = deque()
+        self._chores: deque[_Chore] = deque()
         self._last_news = 0
         self._under_way: set[str] = set()
         self._commit_due_ms = 0
@@ -94,12 +104,12 @@ class TelemetryThread:
     def thin(self, before_ms: int) -> None:
         """Delete sealed readings from before that UTC time, little by little; the sealed files keep them."""
         with self._changed:
-            self._chores.append(lambda: self._store.thin(before_ms))
+            self._chores.append(_Chore(lambda: self._store.thin(before_ms), _CHORE_PERIOD_MS))
 
     def bundle(self, before_ms: int) -> None:
         """Put sealed files of hours that ended before that UTC time together, little by little."""
         with self._changed:
-            self._chores.append(lambda: self._store.bundle(before_ms))
+            self._chores.append(_Chore(lambda: self._store.bundle(before_ms), _BUNDLE_PERIOD_MS))
 
     def expire(self, before_ms: int, acked: Callable[[], int]) -> None:
         """Give up sealed files that end before that UTC time, little by little.
@@ -107,7 +117,7 @@ class TelemetryThread:
         ``acked`` says, in the telemetry thread, below which number HQ holds every entry.
         """
         with self._changed:
-            self._chores.append(lambda: self._store.expire(before_ms, acked()))
+            self._chores.append(_Chore(lambda: self._store.expire(before_ms, acked()), _CHORE_PERIOD_MS))
 
     def told(self, entries: Sequence[tuple[int, str]]) -> None:
         """(number, cause) of entries about readings that are durable now."""
@@ -263,14 +273,14 @@ class TelemetryThread:
     # ---- chores -----------------------------------------------------------------------------------------------------
 
     def _chore(self, now_ms: int) -> int:
-        """One piece of the thinning or giving up that was asked for; returns when to come again."""
+        """One piece of what was asked for; returns when to come again."""
         with self._changed:
             chore = self._chores[0] if self._chores else None
         if chore is None:
             return now_ms + _COMMIT_PERIOD_MS
         if now_ms >= self._chore_due_ms:
-            self._chore_due_ms = now_ms + _CHORE_PERIOD_MS
-            if not self._piece(chore):
+            self._chore_due_ms = now_ms + chore.period_ms
+            if not self._piece(chore.piece):
                 with self._changed:
                     self._chores.popleft()
         return self._chore_due_ms
