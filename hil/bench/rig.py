@@ -1,7 +1,8 @@
 """A whole virtual site for benchmarks and drills: real HQ, real gateway, doors, badges and detectors that note times.
 
-Each place is one area with a door, a reader, a gas detector and a siren, one permit ``P<n>`` in force there and one
-worker ``w<n>``; the guardian ``g1`` guards all. It lives in the caller's process and outlives the gateway.
+Each place is one area with a door, a reader, a gas detector and a siren, one permit ``P<n>`` in force there, one worker
+``w<n>`` and one guardian ``g<n>``, as nobody guards two places. It lives in the caller's process and outlives the
+gateway.
 """
 
 import signal
@@ -40,7 +41,8 @@ class Place:
     ) -> None:
         """``cards`` tells on which readers a card lies."""
         self.number = number
-        self.area, self.door, self.permit, self.worker = f"a{number}", f"d{number}", f"P{number}", f"w{number}"
+        self.area, self.door, self.permit = f"a{number}", f"d{number}", f"P{number}"
+        self.worker, self.guardian = f"w{number}", f"g{number}"
         self.wiring = wiring
         self.unit = unit
         self.tag = tag
@@ -73,7 +75,7 @@ class Place:
 
     def guard(self) -> None:
         """The guardian taps: a green light, no lock."""
-        self.wait("light", "green", self.show("g1"))
+        self.wait("light", "green", self.show(self.guardian))
         self.take_away()
 
     def enter(self) -> WireChange:
@@ -167,7 +169,7 @@ class Rig:
         self.config.write_text(self._config_text(), encoding="utf-8")
         enrol(load(self.config).gateway, self.hq.url, code)
         for place in self.places:
-            for who in (place.worker, "g1"):
+            for who in (place.worker, place.guardian):
                 place.badges[who] = wrap_ndef(issue_badge(self.hq_folder, who, place.permit, place.uid))
 
     def _cards(self) -> Sequence[str]:
@@ -208,8 +210,8 @@ class Rig:
 
     def act(self, action: str, place: Place) -> dict[str, object]:
         """The guardian acts on the permit of that place."""
-        message = {"do": "act", "action": action, "permit": place.permit, "by": "g1", "why": "checked on the spot"}
-        return self.gateway.ask(message)
+        named = {"permit": place.permit, "by": place.guardian, "why": "checked on the spot"}
+        return self.gateway.ask({"do": "act", "action": action, **named})
 
     def clear(self, place: Place) -> None:
         """After a trip: gas gone, settled, re-tested and released by the guardian."""
@@ -231,8 +233,8 @@ class Rig:
         def put(kind: str, identity: str, record: Mapping[str, object]) -> None:
             lines.append(orjson.dumps({"op": "put", "k": kind, "id": identity, "rev": 1, "rec": record, "v": 1}))
 
-        put("worker", "g1", {"name": "李四"})
         for place in self.places:
+            put("worker", place.guardian, {"name": f"监护人{place.number}"})
             put("worker", place.worker, {"name": f"工人{place.number}"})
             trade = {"worker": place.worker, "trade": "welding", "ends": "2099-01-01", "status": "valid"}
             put("cert", f"c{place.number}", trade)
@@ -243,7 +245,7 @@ class Rig:
                     "type": "02",
                     "areas": [place.area],
                     "workers": [place.worker],
-                    "guardians": ["g1"],
+                    "guardians": [place.guardian],
                     "start": start,
                     "end": end,
                     "status": 1,
