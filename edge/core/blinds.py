@@ -13,14 +13,14 @@ from edge.core.state import State
 
 
 def blind_failing(said: Said, demanded: bool) -> tuple[tuple[Reason, str], ...]:
-    """Why what HQ says of a blinding permit's blind is not one blind and one operation, with what it says.
+    """Why what HQ says of a blinding permit's blind is not one blind and one operation, with how many there are.
 
     ``demanded``: it must say blind, operation and pipe.
     """
     found: list[tuple[Reason, str]] = []
     for name, one in (("blinds", said.blinds), ("operations", said.operations)):
         if one is not None and len(one) != 1:
-            found.append((Reason.BLIND_NOT_ONE, f"{name}: {', '.join(one) or 0}"))
+            found.append((Reason.BLIND_NOT_ONE, f"{name}: {len(one)}"))
     named = {"blinds": said.blinds, "operations": said.operations, "pipe": said.pipe}
     if demanded:
         found += [(Reason.BLIND_UNKNOWN, name) for name, value in named.items() if value is None]

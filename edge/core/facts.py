@@ -98,7 +98,7 @@ class Permit:
     ``version`` counts changes of content; a badge issued for an older version opens nothing. ``links`` are the permits
     of the other special work of the same job. ``grade`` is the permit type that the work would have by itself where it
     is managed one grade up, None: HQ does not say. ``approver`` is who approved it, and ``approved_in`` the area where
-    HQ was shown that they were.
+    HQ was shown that they were. ``said`` is what it says of the work itself.
     """
 
     permit: str
