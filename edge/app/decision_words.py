@@ -9,6 +9,7 @@ from edge.core.instruments import CheckAge, overdue
 from edge.core.interlocks import Condition, judge
 from edge.core.question import Decision, Failing, Outcome, PermitSlice, Question
 from edge.core.rules import PermitType
+from edge.core.samples import PointAge
 
 _OUTCOMES: Mapping[Language, Mapping[Outcome, str]] = {
     "en": {
@@ -43,6 +44,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": ", TRIPPED",
         "paused": ", PAUSED",
         "guardian": "guardian's last tap: {age} (at most {limit} ago); harness confirmed: {harness}",
+        "points": "sample points: {points}",
+        "point": "{point} {age} (at most {allowed})",
         "never": "never",
         "ago": "{age} ago",
         "reason": "{code}{about}: {words}",
@@ -87,6 +90,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": "，已跳闸",
         "paused": "，暂停中",
         "guardian": "监护人最近刷卡：{age}（至多 {limit} 前）；安全带确认：{harness}",
+        "points": "取样点：{points}",
+        "point": "{point} {age}（至多 {allowed}）",
         "never": "从未",
         "ago": "{age} 前",
         "reason": "{code}{about}：{words}",
@@ -207,7 +212,14 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
         for age_ms in (each.guardian_age_ms, each.harness_age_ms)
     )
     limit = seconds(question.limits.guardian_ms)
-    return [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
+    lines = [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
+    points = ", ".join(_point(point, text) for point in each.points)
+    return [*lines, "  " + text["points"].format(points=points)] if points else lines
+
+
+def _point(point: PointAge, text: Mapping[str, str]) -> str:
+    age = text["never"] if point.age_ms is None else text["ago"].format(age=seconds(point.age_ms))
+    return text["point"].format(point=point.point, age=age, allowed=seconds(point.allowed_ms))
 
 
 def _type_name(code: str, known: PermitType | None, language: Language) -> str:

@@ -57,6 +57,7 @@ KINDS: Mapping[str, Words] = {
     "permit.recorded": Words("读数已记录", "the readings were recorded"),
     "permit.resumed": Words("作业恢复", "work was resumed"),
     "permit.retested": Words("跳闸后复测", "a re-test after a trip"),
+    "permit.sampled": Words("取样点气体取样", "gas was sampled at a point"),
     "permit.trip_released": Words("跳闸已解除", "a trip was lifted"),
     "permit.tripped": Words("作业跳闸，禁止进入", "a running permit tripped, entry is shut"),
     "reader.back": Words("读卡器恢复", "a reader is back"),
@@ -113,8 +114,10 @@ _LABELS: Mapping[str, Words] = {
     "permit": Words("作业票", "permit"),
     "permit_type": Words("作业类型", "permit type"),
     "permits": Words("作业票", "permits"),
+    "point": Words("取样点", "sample point"),
     "quality": Words("读数质量", "quality"),
     "reader": Words("读卡器", "reader"),
+    "readings": Words("读数", "readings"),
     "releases": Words("解除的冻结", "freezes released"),
     "retest": Words("复测记录", "re-test entry"),
     "review": Words("须复审", "to be reviewed"),
@@ -146,6 +149,7 @@ WHAT: Mapping[str, Words] = {
 """What a code in the field ``what`` of an entry about readings says."""
 
 _FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
+_READ = frozenset({"interlock", "steps", "resolution", "unit"})
 _QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})
 
 _LINES: Mapping[Language, Mapping[str, str]] = {
@@ -264,6 +268,8 @@ def _value(name: str, value: Any, language: Language) -> str:
         return instant(value)
     if isinstance(value, list):
         return ", ".join(_value("", each, language) for each in value)
+    if isinstance(value, Mapping) and value.keys() == _READ:
+        return f"{value['interlock']} {figure(value['steps'], value['resolution'], value['unit'])}"
     if isinstance(value, Mapping):
         return " ".join(f"{key}={each}" for key, each in value.items())
     return str(value)

@@ -13,6 +13,7 @@ from edge.app.explanation import ExplainedArea, ExplainedCondition, Ground, expl
 from edge.app.local_commands import ask
 from edge.app.rules_words import rule_json, type_json, unjudged_json
 from edge.app.site_plan import build_site, channels_in, profiles_of
+from edge.app.status_words import point_lines
 from edge.app.wording import Language, printable, reason_words
 from edge.config import load
 from edge.config_values import Config
@@ -66,6 +67,7 @@ def _told(config: Config, permit_id: str) -> dict[str, Any]:
             "kept": [],
             "clock": clock,
             "conditions": [],
+            "points": [],
         }
 
 
@@ -92,6 +94,7 @@ def _lines(
     lines = [*head_lines(permit, permit.permit_type, language), f"  {time_line(told['clock'], language)}"]
     if not told["answers"]:
         lines.append(f"  {note('guessed', language)} ({told['why']})")
+    lines += point_lines(told, language)
     for each in areas:
         lines += area_lines(each, models, (told["answers"], told["running"]), language)
     return lines
@@ -110,6 +113,7 @@ def _json(
         "running": told["running"],
         "kept": told["kept"],
         "clock": told["clock"],
+        "points": told["points"],
         "areas": [_area_json(each) for each in areas],
         "elsewhere": elsewhere,
     }

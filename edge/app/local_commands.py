@@ -13,7 +13,7 @@ from edge.config import load
 from edge.config_values import Config
 from edge.ports.errors import RefusedError, TransientError
 from edge.runtime.control import request
-from edge.runtime.request_checks import PHOTO_BYTES_MAX, check_act, photo_type
+from edge.runtime.request_checks import PHOTO_BYTES_MAX, act_details, check_act, photo_type
 
 Understood = TypeVar("Understood")
 
@@ -76,15 +76,23 @@ def _ready_lines(found: Mapping[str, Any], language: Language, judge: bool) -> l
     return lines
 
 
-def act(config_path: Path, act_on: tuple[str, str, str, str], photo: Path | None, json_to: str | None) -> None:
-    """A named person confirms, re-tests or releases."""
+def act(
+    config_path: Path,
+    act_on: tuple[str, str, str, str],
+    photo: Path | None,
+    json_to: str | None,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """A named person confirms, re-tests, samples or releases; ``more`` is what this act says besides."""
     action, permit, by, why = act_on
     config = load(config_path)
+    details = dict(more or {})
     try:
         check_act(permit, by, why)
+        act_details(details)
     except RefusedError as error:
         raise click.UsageError(str(error)) from None
-    message = {"do": "act", "action": action, "permit": permit, "by": by, "why": why}
+    message = {"do": "act", "action": action, "permit": permit, "by": by, "why": why, **details}
     found = (
         ask(config, message)
         if photo is None

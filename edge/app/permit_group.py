@@ -59,6 +59,27 @@ _act("resume", "Work goes on; after too long a break only with a passing re-test
 _act("release", "Lift a trip: the condition good, a passing re-test since, a named person.")
 
 
+@permit.command("sample")
+@config_option
+@click.argument("permit_id")
+@click.option("--point", required=True, help="The sample point, as the permit names it, such as top.")
+@click.option("--by", required=True, help="The worker id of the person who samples.")
+@click.option("--reason", required=True, help="What was done, in words.")
+@click.option("--photo", type=_FILE, help="A photo to keep as evidence.")
+@json_option
+def permit_sample(
+    config_path: Path, permit_id: str, point: str, by: str, reason: str, photo: Path | None, json_to: str | None
+) -> None:
+    """Sample gas at one point of a permit: what its gas instruments read now is the sample.
+
+    The probe of a portable or pumped instrument, which is a device of this gateway, has lain at the point until the
+    reading settled; at the next point it has to settle again. Exit 1: the sample does not pass.
+    """
+    from edge.app import local_commands
+
+    local_commands.act(config_path, ("sample", permit_id, by, reason), photo, json_to, {"point": point})
+
+
 @permit.command("pack")
 @config_option
 @click.argument("permit_id")

@@ -27,6 +27,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "trip": "TRIPPED {code} {words} ({interlock})",
         "window": "  from {start} until {end}, at HQ: {status}",
         "people": "  workers {workers}; guardians {guardians}",
+        "sampled": "  sample point {point}: {age}, by {by}, entry {entry}",
+        "unsampled": "  sample point {point}: {code}, {words}",
         "journal": "journal: {durable} entries, {rest} not yet acknowledged by HQ",
         "damaged": "journal DAMAGED or cut short: entry is refused; see `permitgate journal verify`",
         "link": "HQ: {state} for {since}{why}",
@@ -58,6 +60,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "trip": "已跳闸 TRIPPED {code} {words}（{interlock}）",
         "window": "  {start} 至 {end}，总部状态：{status}",
         "people": "  作业人员 {workers}；监护人 {guardians}",
+        "sampled": "  取样点 {point}：{age}，{by}，第 {entry} 条",
+        "unsampled": "  取样点 {point}：{code}，{words}",
         "journal": "日志：{durable} 条，其中 {rest} 条总部尚未确认",
         "damaged": "日志损坏或缺失 DAMAGED：禁止进入 entry is refused；请运行 `permitgate journal verify`",
         "link": "总部：{state}，已 {since}{why}",
@@ -140,12 +144,27 @@ def permit_line(permit: Mapping[str, Any], language: Language) -> str:
 
 
 def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
-    """A permit with its window, its state at HQ and its people."""
+    """A permit with its window, its state at HQ, its people and its sample points."""
     text = _TEXT[language]
     status = _STATUSES.get(permit["hq_status"], _OVER)[language == "zh"]
     window = {"start": instant(permit["not_before_ms"]), "end": instant(permit["ends_ms"]), "status": status}
     people = {name: ", ".join(permit[name]) for name in ("workers", "guardians")}
-    return [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people)]
+    lines = [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people)]
+    return [*lines, *point_lines(permit, language)]
+
+
+def point_lines(permit: Mapping[str, Any], language: Language) -> Iterator[str]:
+    """The sample points of a permit."""
+    for each in permit["points"]:
+        yield _point_line(each, language)
+
+
+def _point_line(each: Mapping[str, Any], language: Language) -> str:
+    """A sample point: when it was sampled, or why its sample is none to begin work with."""
+    text, code = _TEXT[language], each["reason"]
+    if code is not None:
+        return text["unsampled"].format(point=each["point"], code=code, words=reason_words(code, language))
+    return text["sampled"].format(**{**each, "age": _ago(each["age_ms"], language)})
 
 
 def sync_lines(found: Mapping[str, Any], language: Language) -> list[str]:

@@ -9,7 +9,7 @@ from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, with_check
 from edge.core.readings import MonotonicMs, UtcMs
-from edge.core.state import Durable, Moment, Pause, Presence, Running
+from edge.core.state import Durable, Moment, Pause, Presence, Running, Sample
 
 
 def fold(durable: Durable, entry: Entry) -> Durable:
@@ -66,6 +66,8 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
         case "permit.overdue" | "permit.recorded" | "permit.record_missed" if permit in durable.running:
             changes = _TIMES[entry.kind](entry)
             return replace(durable, running=_changed(durable.running, permit, **changes))
+        case "permit.sampled":
+            return replace(durable, samples=_with(durable.samples, permit, body["point"], _sample(entry, body)))
         case "permit.trip_released":
             return replace(durable, trips=without(durable.trips, permit))
         case "permit.closed":
@@ -76,6 +78,7 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
                 pauses=without(durable.pauses, permit),
                 guardians=without(durable.guardians, permit),
                 harness=without(durable.harness, permit),
+                samples=without(durable.samples, permit),
             )
     return durable
 
@@ -102,8 +105,17 @@ def _changed(mapping: Mapping[str, Any], key: str, **changes: Any) -> Mapping[st
     return {**mapping, key: replace(mapping[key], **changes)} if key in mapping else mapping
 
 
+def _with(mapping: Mapping[str, Mapping[str, Any]], key: str, name: str, value: Any) -> Mapping[str, Any]:
+    """The mapping of mappings with one value more."""
+    return {**mapping, key: {**mapping.get(key, {}), name: value}}
+
+
 def _moment(entry: Entry) -> Moment:
     return Moment(entry.seq, entry.stamp.boot_id, MonotonicMs(entry.stamp.boottime_ms), entry.stamp.lowest_ms)
+
+
+def _sample(entry: Entry, body: Mapping[str, Any]) -> Sample:
+    return Sample(_moment(entry), body["by"], body["passed"], body["version"], body["age_ms"])
 
 
 def without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:

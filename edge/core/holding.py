@@ -12,6 +12,7 @@ from edge.core.messages import Answer, AuthorityApplied, Operator, OperatorActio
 from edge.core.passing import relock_held
 from edge.core.permits import IN_FORCE, STATUS_SUSPENDED
 from edge.core.reasons import Reason
+from edge.core.sampling import sample
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.core.watching import conditions_of, interlocks_of, watch
@@ -83,7 +84,7 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
         gone |= turn.state.permits.keys() - permits.keys()
     turn.change(permits=permits)
     durable = turn.state.durable
-    for permit_id in {**durable.running, **durable.guardians, **durable.harness}:
+    for permit_id in {**durable.running, **durable.guardians, **durable.harness, **durable.samples}:
         if permit_id in gone or (applied.complete and permit_id not in permits):
             turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
     return gone
@@ -107,6 +108,8 @@ def operator(turn: Turn, act: Operator) -> None:
             _unless(turn, act, pause(turn, act))
         case OperatorAction.RESUME:
             _unless(turn, act, resume(turn, act))
+        case OperatorAction.SAMPLE:
+            _unless(turn, act, sample(turn, act, permit))
         case _:
             assert_never(act.action)
 

@@ -117,11 +117,15 @@ class OperatorAction(Enum):
     RELEASE = "release"
     PAUSE = "pause"
     RESUME = "resume"
+    SAMPLE = "sample"
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A named person acts on a permit. ``person`` is what the authority cache knows of them, None: nobody known."""
+    """A named person acts on a permit. ``person`` is what the authority cache knows of them, None: nobody known.
+
+    ``point`` is where gas is sampled.
+    """
 
     action: OperatorAction
     permit: str
@@ -130,6 +134,7 @@ class Operator:
     why: str
     photo: BlobReference | None
     request: str
+    point: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from edge.core.interlocks import judge
 from edge.core.permits import IN_FORCE, STATUS_NOT_ISSUED, STATUS_SUSPENDED
 from edge.core.question import Failing, PermitSlice, Question
 from edge.core.reasons import Reason
+from edge.core.samples import unsampled
 
 
 def authority_age_ms(question: Question) -> int | None:
@@ -35,6 +36,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(Reason.LINKED_PERMIT_NOT_IN_FORCE, permit)
     for reason in each.not_upgraded:
         fail(reason)
+    for reason, point in unsampled(each.points):
+        fail(reason, point)
     if not each.analysed_today:
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*standing(each), *window(question, token, each), *_person(question, token, each)):

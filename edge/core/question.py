@@ -11,6 +11,7 @@ from edge.core.interlocks import Condition, Measured
 from edge.core.permits import ends_ms
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType
+from edge.core.samples import PointAge
 
 
 class Outcome(Enum):
@@ -43,7 +44,7 @@ class PermitSlice:
     None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures. ``checks``
     are those of the instruments that measure. ``analysed_today`` is False for work that needs an analysis each day and
     has none of this one. ``unlinked`` are permits that it names and that do not name it, or are not known;
-    ``incomplete`` those that are not in force now.
+    ``incomplete`` those that are not in force now. ``points`` are its sample points, none once its work has begun.
     """
 
     permit: Permit
@@ -61,6 +62,7 @@ class PermitSlice:
     incomplete: tuple[str, ...] = field(default=(), metadata=LATER)
     not_upgraded: tuple[Reason, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
+    points: tuple[PointAge, ...] = field(default=(), metadata=LATER)
 
     @property
     def ends_ms(self) -> int:

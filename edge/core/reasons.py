@@ -30,6 +30,8 @@ class Reason(Enum):
     READING_OUT_OF_RANGE = "reading_out_of_range"
     READING_NEVER_READ = "reading_never_read"
     READING_SETTLING = "reading_settling"
+    ANALYSIS_MISSING = "analysis_missing"
+    ANALYSIS_TOO_OLD = "analysis_too_old"
     ANALYSIS_NOT_TODAY = "analysis_not_today"
     BUMP_OVERDUE = "bump_overdue"
     CALIBRATION_OVERDUE = "calibration_overdue"
@@ -121,6 +123,12 @@ WORDS: dict[Reason, Words] = {
     Reason.READING_OUT_OF_RANGE: Words("检测仪超量程，禁止进入", "Detector out of range: keep out"),
     Reason.READING_NEVER_READ: Words("检测仪尚无读数，禁止进入", "Detector not read yet: keep out"),
     Reason.READING_SETTLING: Words("读数稳定中，请稍候再刷", "Readings settling: wait and tap again"),
+    Reason.ANALYSIS_MISSING: Words(
+        "取样点尚无合格的气体取样，请先取样", "No passing gas sample at this point: sample before going in"
+    ),
+    Reason.ANALYSIS_TOO_OLD: Words(
+        "气体取样已过时，请重新取样", "Gas sample at this point too old: sample again before going in"
+    ),
     Reason.ANALYSIS_NOT_TODAY: Words(
         "今日尚未做气体分析，请先复测", "No gas analysis yet today: re-test before going on"
     ),

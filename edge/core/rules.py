@@ -30,8 +30,9 @@ class PermitType:
     """What a type of work demands besides readings. ``certificates``: any one of these trades; empty: none.
 
     ``validity_ms``: the longest that a permit of this type holds; ``break_ms``: the longest break without a new
-    analysis; ``record_ms``: how often readings are recorded; None where the standard sets no time. ``daily_analysis``:
-    one each day. ``approver``: who approves it.
+    analysis; ``record_ms``: how often readings are recorded; ``sample_ms``: the longest time from a sample at a point
+    of the permit to the start of work; None where the standard sets no time. ``daily_analysis``: one each day.
+    ``approver``: who approves it.
     """
 
     code: str
@@ -48,6 +49,7 @@ class PermitType:
     record_ms: int | None = field(default=None, metadata=LATER)
     approver_zh: str = field(default="", metadata=LATER)
     approver_en: str = field(default="", metadata=LATER)
+    sample_ms: int | None = field(default=None, metadata=LATER)
 
     def end_ms(self, begins_ms: int, ends_ms: int) -> int:
         """When a permit of this type ends, exclusive: at its own end, or once it has held as long as its type allows.
@@ -195,6 +197,7 @@ def strictest(known: Sequence[PermitType]) -> PermitType | None:
             break_ms=_shortest(together.break_ms, each.break_ms),
             daily_analysis=together.daily_analysis or each.daily_analysis,
             record_ms=_shortest(together.record_ms, each.record_ms),
+            sample_ms=_shortest(together.sample_ms, each.sample_ms),
         )
     return together
 

@@ -47,6 +47,20 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """The last sample at one point of a permit, and of which version of it.
+
+    ``age_ms`` is how old its oldest reading was ``at`` the moment when it was told.
+    """
+
+    at: Moment
+    by: str
+    passed: bool
+    version: int
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """Work that has begun: the entry that began it, and what must be known to watch over it when HQ's word is lost.
 
@@ -77,8 +91,8 @@ class Durable:
     """The fold of all entries.
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
-    as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
-    that an entry was ever stamped with: it is not earlier now.
+    as its guardian: somebody at one area watches over no other. ``samples`` gives the last sample by permit and point.
+    ``lowest_ms`` is the greatest lower bound of the time that an entry was ever stamped with: it is not earlier now.
     """
 
     next_entry: int = 0
@@ -94,6 +108,7 @@ class Durable:
     instruments: Register = field(default_factory=dict)
     anchor: Anchor | None = None
     lowest_ms: int = 0
+    samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def _permit_type(table: Table) -> PermitType:
         break_ms=_minutes(table, "break_min", 0),
         daily_analysis=table.getbool("daily_analysis", default=False),
         record_ms=_minutes(table, "record_min", 1),
+        sample_ms=_minutes(table, "sample_min", 1),
         approver_zh=fields.text(table, "approver_zh"),
         approver_en=fields.text(table, "approver_en"),
     )

@@ -8,10 +8,15 @@ from edge.core.clock import Now
 from edge.core.facts import Facts, Permit, Token, TokenVerdict
 from edge.core.instruments import ages, overdue
 from edge.core.interlocks import Condition
+from edge.core.permits import ends_ms
 from edge.core.question import Decision
 from edge.core.reasons import WORDS, Reason
+from edge.core.rules import PermitType, strictest
+from edge.core.samples import unsampled
+from edge.core.sampling import point_ages
 from edge.core.site import permit_type_of
 from edge.core.state import State
+from edge.core.turn import Turn
 from edge.storage.authority_reader import AuthorityReader
 
 
@@ -37,12 +42,11 @@ def reading_answer(condition: Condition) -> dict[str, Any]:
     }
 
 
-def _ends_ms(state: State, permit: Permit, now: Now) -> int:
-    """When a permit ends by its own end or by what the packs of its areas here say of its type."""
+def _strictest_type(state: State, permit: Permit, now: Now) -> PermitType | None:
+    """What the packs of all areas of a permit here demand of its type together."""
     kept, plans = state.kept_packs(permit.permit), (state.site.areas.get(area) for area in permit.areas)
     types = [permit_type_of(permit.permit_type, plan.speaking(now.clock, kept)) for plan in plans if plan is not None]
-    ends = [each.end_ms(permit.not_before_ms, permit.not_after_ms) for each in types if each is not None]
-    return min(ends, default=permit.not_after_ms)
+    return strictest([each for each in types if each is not None])
 
 
 def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
@@ -57,15 +61,35 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "guardians": list(permit.guardians),
         "not_before_ms": permit.not_before_ms,
         "not_after_ms": permit.not_after_ms,
-        "ends_ms": _ends_ms(state, permit, now),
+        "ends_ms": ends_ms(permit, _strictest_type(state, permit, now)),
         "hq_status": permit.status,
         "running": permit.permit in durable.running,
         "paused": permit.permit in durable.pauses,
+        "points": list(points_answer(state, permit, now)),
         "frozen": [each.freeze for each in durable.freezes.of(f"permit:{permit.permit}")],
         "trip": None
         if trip is None
         else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
     }
+
+
+def points_answer(state: State, permit: Permit, now: Now) -> Iterator[dict[str, Any]]:
+    """Each sample point of a permit with its last sample; ``counts``: it passed and is young enough to begin work."""
+    held = state.durable.samples.get(permit.permit, {})
+    known = _strictest_type(state, permit, now)
+    ages = point_ages(Turn(state, now), permit, known)
+    failing = {point: reason.value for reason, point in unsampled(ages)}
+    for each in ages:
+        last = held.get(each.point)
+        yield {
+            "point": each.point,
+            "age_ms": each.age_ms,
+            "allowed_ms": each.allowed_ms,
+            "reason": failing.get(each.point),
+            "entry": None if last is None else last.at.entry,
+            "passed": None if last is None else last.passed,
+            "by": None if last is None else last.by,
+        }
 
 
 def instruments_answer(state: State, now: Now) -> Iterator[dict[str, Any]]:
@@ -139,6 +163,11 @@ ACT_WORDS = {
     "already_paused": ("作业已暂停", "work is paused already"),
     "not_paused": ("作业没有暂停", "work is not paused"),
     "break_retest_missing": ("中断超时，恢复前须复测合格", "the break was too long: a passing re-test is needed"),
+    "break_samples_missing": (
+        "中断超时，恢复前每个取样点须重新取样合格",
+        "the break was too long: a passing sample at every point is needed",
+    ),
+    "point_unknown": ("该作业票没有该取样点", "the permit names no such sample point"),
     "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
 }

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Mapping
+from typing import Any
 
 from edge.ports.errors import RefusedError
 
@@ -19,6 +20,15 @@ def check_act(permit: str, by: str, why: str) -> None:
     """Raises RefusedError for what would not fit into an entry, or holds what a terminal would obey."""
     for name, text, most in (("permit", permit, _ID_MOST), ("by", by, _ID_MOST), ("reason", why, _WHY_MOST)):
         _check_words(name, text, most)
+
+
+def act_details(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What an act says besides who, why and on which permit, as fields of ``Operator``. Raises RefusedError."""
+    point = request.get("point", "")
+    if not isinstance(point, str):
+        raise RefusedError("point: must be a text")
+    _check_words("point", point, _ID_MOST)
+    return {"point": point}
 
 
 def check_words(device: str, by: str, why: str) -> None:

@@ -259,6 +259,7 @@ def _permit(row: tuple[str, bytes, int]) -> Permit:
         revoked=bool(revoked),
         links=tuple(record.get("links", ())),
         grade=record.get("grade"),
+        points=tuple(record.get("points", ())),
     )
 
 

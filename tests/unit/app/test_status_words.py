@@ -17,6 +17,10 @@ PERMIT: dict[str, Any] = {
     "not_after_ms": 1_900_000_000_000,
     "ends_ms": 1_800_028_800_000,
     "hq_status": 6,
+    "points": [
+        {"point": "top", "age_ms": 90_000, "reason": None, "by": "w1", "entry": 9},
+        {"point": "bottom", "age_ms": None, "reason": "analysis_missing", "by": None, "entry": None},
+    ],
     "running": True,
     "paused": True,
     "frozen": ["f-7"],
@@ -110,3 +114,11 @@ def test_a_permit_is_shown_with_its_window_its_people_and_its_state_at_hq() -> N
     for shown in ("P1", "2027-01-15 08:00:00.000Z", "2027-01-15 16:00:00.000Z", "suspended", "w1, w2", "g1", "f-7"):
         assert shown in text
     assert "已暂停" in "\n".join(permit_lines(PERMIT, "zh"))
+
+
+def test_each_sample_point_says_when_it_was_sampled_or_what_it_lacks() -> None:
+    en, zh = ("\n".join(permit_lines(PERMIT, language)) for language in ("en", "zh"))
+    assert "sample point top: 90.0 s ago, by w1, entry 9" in en
+    assert "sample point bottom: analysis_missing, No passing gas sample" in en
+    assert "取样点 top：90.0 s 前，w1，第 9 条" in zh
+    assert "取样点 bottom：analysis_missing，取样点尚无合格的气体取样" in zh

@@ -328,6 +328,19 @@ def _in_review():
     return _tap(facts(certificates=(certificate(status="resit"),)))
 
 
+@produces(Reason.ANALYSIS_MISSING)
+def _never_sampled():
+    return _changed(points=("top",))
+
+
+@produces(Reason.ANALYSIS_TOO_OLD)
+def _sampled_long_ago():
+    bench, p1 = ready_bench(), permit(points=("top",))
+    bench.authority(p1, size=6)
+    bench.act(OperatorAction.SAMPLE, point="top")
+    return _reasons(bench.wait(HOUR_MS).tap(facts(permits=[p1], authority_size=6)))
+
+
 @produces(Reason.GUARDIAN_ABSENT, Reason.HARNESS_NOT_CONFIRMED)
 def _unguarded():
     p1 = permit(permit_type="21", guardians=("g2",))
