@@ -66,18 +66,37 @@ _act("release", "Lift a trip: the condition good, a passing re-test since, a nam
 @click.option("--by", required=True, help="The worker id of the person who samples.")
 @click.option("--reason", required=True, help="What was done, in words.")
 @click.option("--photo", type=_FILE, help="A photo to keep as evidence.")
+@click.option(
+    "--typed",
+    multiple=True,
+    metavar="NAME=FIGURE",
+    help="A figure typed by hand, such as oxygen=20.9: kept and shown as such, and never counted.",
+)
 @json_option
 def permit_sample(
-    config_path: Path, permit_id: str, point: str, by: str, reason: str, photo: Path | None, json_to: str | None
+    config_path: Path,
+    permit_id: str,
+    point: str,
+    by: str,
+    reason: str,
+    photo: Path | None,
+    typed: tuple[str, ...],
+    json_to: str | None,
 ) -> None:
     """Sample gas at one point of a permit: what its gas instruments read now is the sample.
 
     The probe of a portable or pumped instrument, which is a device of this gateway, has lain at the point until the
-    reading settled; at the next point it has to settle again. Exit 1: the sample does not pass.
+    reading settled; at the next point it has to settle again. With --typed no sample is taken: the figures are
+    only kept. Exit 1: no passing sample.
     """
     from edge.app import local_commands
 
-    local_commands.act(config_path, ("sample", permit_id, by, reason), photo, json_to, {"point": point})
+    said = [each.partition("=") for each in typed]
+    figures = {name: figure for name, _, figure in said}
+    if len(figures) != len(said):
+        raise click.UsageError("--typed: the same name is given twice; give each once")
+    more = {"point": point, "typed": figures}
+    local_commands.act(config_path, ("sample", permit_id, by, reason), photo, json_to, more)
 
 
 @permit.command("pack")

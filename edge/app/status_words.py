@@ -29,6 +29,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "people": "  workers {workers}; guardians {guardians}",
         "sampled": "  sample point {point}: {age}, by {by}, entry {entry}",
         "unsampled": "  sample point {point}: {code}, {words}",
+        "typed": "  sample point {point}: TYPED BY HAND, never counted: {figures} (by {by}, entry {entry})",
         "journal": "journal: {durable} entries, {rest} not yet acknowledged by HQ",
         "damaged": "journal DAMAGED or cut short: entry is refused; see `permitgate journal verify`",
         "link": "HQ: {state} for {since}{why}",
@@ -62,6 +63,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "people": "  作业人员 {workers}；监护人 {guardians}",
         "sampled": "  取样点 {point}：{age}，{by}，第 {entry} 条",
         "unsampled": "  取样点 {point}：{code}，{words}",
+        "typed": "  取样点 {point}：人工填写，不作依据：{figures}（{by}，第 {entry} 条）",
         "journal": "日志：{durable} 条，其中 {rest} 条总部尚未确认",
         "damaged": "日志损坏或缺失 DAMAGED：禁止进入 entry is refused；请运行 `permitgate journal verify`",
         "link": "总部：{state}，已 {since}{why}",
@@ -154,9 +156,13 @@ def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
 
 
 def point_lines(permit: Mapping[str, Any], language: Language) -> Iterator[str]:
-    """The sample points of a permit."""
+    """The sample points of a permit, and what a person typed there."""
     for each in permit["points"]:
         yield _point_line(each, language)
+        typed = each["typed"]
+        if typed is not None:
+            figures = ", ".join(f"{name} {figure}" for name, figure in sorted(typed["figures"].items()))
+            yield _TEXT[language]["typed"].format(**{**typed, "point": each["point"], "figures": figures})
 
 
 def _point_line(each: Mapping[str, Any], language: Language) -> str:

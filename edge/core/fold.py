@@ -9,7 +9,7 @@ from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, with_check
 from edge.core.readings import MonotonicMs, UtcMs
-from edge.core.state import Durable, Moment, Pause, Presence, Running, Sample
+from edge.core.state import Durable, Moment, Pause, Presence, Running, Sample, Typed
 
 
 def fold(durable: Durable, entry: Entry) -> Durable:
@@ -68,6 +68,9 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             return replace(durable, running=_changed(durable.running, permit, **changes))
         case "permit.sampled":
             return replace(durable, samples=_with(durable.samples, permit, body["point"], _sample(entry, body)))
+        case "permit.noted":
+            noted = Typed(entry.seq, body["by"], body["typed"])
+            return replace(durable, typed=_with(durable.typed, permit, body["point"], noted))
         case "permit.trip_released":
             return replace(durable, trips=without(durable.trips, permit))
         case "permit.closed":
@@ -79,6 +82,7 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
                 guardians=without(durable.guardians, permit),
                 harness=without(durable.harness, permit),
                 samples=without(durable.samples, permit),
+                typed=without(durable.typed, permit),
             )
     return durable
 

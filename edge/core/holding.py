@@ -84,7 +84,7 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
         gone |= turn.state.permits.keys() - permits.keys()
     turn.change(permits=permits)
     durable = turn.state.durable
-    for permit_id in {**durable.running, **durable.guardians, **durable.harness, **durable.samples}:
+    for permit_id in {**durable.running, **durable.guardians, **durable.harness, **durable.samples, **durable.typed}:
         if permit_id in gone or (applied.complete and permit_id not in permits):
             turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
     return gone

@@ -1,6 +1,7 @@
 """Inputs of the controller and its commands: all that ever crosses its edge."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -124,7 +125,7 @@ class OperatorAction(Enum):
 class Operator:
     """A named person acts on a permit. ``person`` is what the authority cache knows of them, None: nobody known.
 
-    ``point`` is where gas is sampled.
+    ``point`` is where gas is sampled; ``typed`` are figures that a person typed instead, by name.
     """
 
     action: OperatorAction
@@ -135,6 +136,7 @@ class Operator:
     photo: BlobReference | None
     request: str
     point: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,16 @@ def point_ages(turn: Turn, permit: Permit, known: PermitType | None, after: int 
 
 
 def sample(turn: Turn, act: Operator, permit: Permit) -> list[str]:
-    """What the permit's gas instruments read now is the sample at the point. Returns why it cannot be one.
+    """What the permit's gas instruments read now is the sample at the point. Returns why there is none.
 
     Like a re-test it passes if every reading is good, settled, of a checked instrument and inside its limits. One that
     does not pass is recorded too, and the earlier one of that point is void.
     """
     if act.point not in permit.points:
         return ["point_unknown"]
+    if act.typed:
+        _note(turn, act, permit)
+        return []
     gas = [each for each in conditions_of(turn, permit) if each.measured.interlock.code in _GAS]
     reasons = _failing(turn, act, gas)
     ages_ms = [each.measured.age_ms for each in gas if each.measured.age_ms is not None]
@@ -65,6 +68,21 @@ def sample(turn: Turn, act: Operator, permit: Permit) -> list[str]:
     entry = turn.author("permit.sampled", body, permit=permit.permit, cause=act.request, actor=act.by, blobs=blobs)
     turn.command(Answer(act.request, not reasons, tuple(reasons), entry))
     return []
+
+
+def _note(turn: Turn, act: Operator, permit: Permit) -> None:
+    """Figures that a person typed are kept, and the answer is no: nothing rests on them, ever."""
+    body: dict[str, Json] = {
+        "by": act.by,
+        "why": act.why,
+        "point": act.point,
+        "version": permit.version,
+        "typed": dict(act.typed),
+        "counted": False,
+    }
+    blobs = () if act.photo is None else (act.photo,)
+    entry = turn.author("permit.noted", body, permit=permit.permit, cause=act.request, actor=act.by, blobs=blobs)
+    turn.command(Answer(act.request, False, ("typed_not_counted",), entry))
 
 
 def _failing(turn: Turn, act: Operator, gas: list[Condition]) -> list[str]:

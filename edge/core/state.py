@@ -61,6 +61,15 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Typed:
+    """Figures that a person typed for a point of a permit, and the entry that says so: shown, and never judged."""
+
+    entry: int
+    by: str
+    figures: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """Work that has begun: the entry that began it, and what must be known to watch over it when HQ's word is lost.
 
@@ -91,8 +100,9 @@ class Durable:
     """The fold of all entries.
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
-    as its guardian: somebody at one area watches over no other. ``samples`` gives the last sample by permit and point.
-    ``lowest_ms`` is the greatest lower bound of the time that an entry was ever stamped with: it is not earlier now.
+    as its guardian: somebody at one area watches over no other. ``samples`` gives the last sample by permit and point,
+    ``typed`` what was last typed there. ``lowest_ms`` is the greatest lower bound of the time that an entry was ever
+    stamped with: it is not earlier now.
     """
 
     next_entry: int = 0
@@ -109,6 +119,7 @@ class Durable:
     anchor: Anchor | None = None
     lowest_ms: int = 0
     samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict, metadata=LATER)
+    typed: Mapping[str, Mapping[str, Typed]] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,13 +74,14 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
 
 
 def points_answer(state: State, permit: Permit, now: Now) -> Iterator[dict[str, Any]]:
-    """Each sample point of a permit with its last sample; ``counts``: it passed and is young enough to begin work."""
+    """Each sample point of a permit: its last sample, why it is none to begin work with, what was typed by hand."""
     held = state.durable.samples.get(permit.permit, {})
+    notes = state.durable.typed.get(permit.permit, {})
     known = _strictest_type(state, permit, now)
     ages = point_ages(Turn(state, now), permit, known)
     failing = {point: reason.value for reason, point in unsampled(ages)}
     for each in ages:
-        last = held.get(each.point)
+        last, note = held.get(each.point), notes.get(each.point)
         yield {
             "point": each.point,
             "age_ms": each.age_ms,
@@ -89,6 +90,7 @@ def points_answer(state: State, permit: Permit, now: Now) -> Iterator[dict[str, 
             "entry": None if last is None else last.at.entry,
             "passed": None if last is None else last.passed,
             "by": None if last is None else last.by,
+            "typed": None if note is None else {"entry": note.entry, "by": note.by, "figures": dict(note.figures)},
         }
 
 
@@ -169,6 +171,10 @@ ACT_WORDS = {
     ),
     "point_unknown": ("该作业票没有该取样点", "the permit names no such sample point"),
     "retest_missing": ("跳闸后尚无合格复测", "no passing re-test since the trip"),
+    "typed_not_counted": (
+        "人工填写的数值已记录，但不作依据：请用检测仪取样",
+        "the typed values are recorded and never count: sample with the instrument",
+    ),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
 }
 """Answers to a person's act that are no reason at a door: code to (zh, en)."""

@@ -1,6 +1,7 @@
 """What a local command may send: texts that fit into an entry, photos, certificates."""
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,9 @@ _PHOTO_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"
 _EVIDENCE_TYPES = {**_PHOTO_TYPES, b"%PDF-": "application/pdf"}
 _PIECE = 65_536
 _TIME_MS_END = 1 << 53
+_TYPED_MOST = 16
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_FIGURE = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def check_act(permit: str, by: str, why: str) -> None:
@@ -28,7 +32,16 @@ def act_details(request: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(point, str):
         raise RefusedError("point: must be a text")
     _check_words("point", point, _ID_MOST)
-    return {"point": point}
+    return {"point": point, "typed": _typed(request.get("typed", {}))}
+
+
+def _typed(figures: object) -> dict[str, str]:
+    if not isinstance(figures, dict) or len(figures) > _TYPED_MOST:
+        raise RefusedError(f"typed: must be at most {_TYPED_MOST} figures by name")
+    for name, figure in figures.items():
+        if not isinstance(figure, str) or not _NAME.fullmatch(str(name)) or not _FIGURE.fullmatch(figure):
+            raise RefusedError(f"typed: {name}={figure}: must be NAME=FIGURE such as oxygen=20.9, no unit, no space")
+    return figures
 
 
 def check_words(device: str, by: str, why: str) -> None:

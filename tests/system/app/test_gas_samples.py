@@ -73,6 +73,25 @@ def test_a_point_that_is_none_is_refused_and_one_that_is_missing_is_a_usage_erro
     assert sample(gateway, "a" * 65)[0] == 2
 
 
+def test_typed_figures_are_shown_as_typed_by_hand_and_open_nothing(gateway: Plant) -> None:
+    for point in POINTS:
+        answered = sample(gateway, point, "--typed", "oxygen=20.9", "--typed", "lel=0")
+        assert (answered[0], codes(answered)) == (1, ["typed_not_counted"])
+    refused = gateway.admit()
+    assert (refused["decision"], refused["reasons"]) == ("denied", ["analysis_missing"])
+    noted = [each for each in gateway.entries() if each["typ"] == "permit.noted"]
+    assert [each["body"]["counted"] for each in noted] == [False] * 3
+    line = f"取样点 top：人工填写，不作依据：lel 0, oxygen 20.9（w1，第 {noted[0]['seq']} 条）"
+    assert line in gateway.cli("permit", "show", "P1").stdout
+    assert line in gateway.cli("rules", "explain", "P1").stdout
+    why = gateway.cli("journal", "why", str(noted[0]["seq"])).stdout
+    assert "人工填写的数值，不作依据" in why
+    assert "oxygen=20.9" in why
+    pack = gateway.folder / "P1.pgpack"
+    until("it is in the pack", lambda: gateway.cli("permit", "pack", "P1", "--out", pack).returncode == 0)
+    assert b'"typ":"permit.noted"' in pack.read_bytes()
+
+
 def test_samples_are_explained_and_outlive_kill_9(gateway: Plant) -> None:
     until("top is sampled", lambda: passes(gateway, "top"))
     gateway.kill()

@@ -18,8 +18,15 @@ PERMIT: dict[str, Any] = {
     "ends_ms": 1_800_028_800_000,
     "hq_status": 6,
     "points": [
-        {"point": "top", "age_ms": 90_000, "reason": None, "by": "w1", "entry": 9},
-        {"point": "bottom", "age_ms": None, "reason": "analysis_missing", "by": None, "entry": None},
+        {"point": "top", "age_ms": 90_000, "reason": None, "by": "w1", "entry": 9, "typed": None},
+        {
+            "point": "bottom",
+            "age_ms": None,
+            "reason": "analysis_missing",
+            "by": None,
+            "entry": None,
+            "typed": {"entry": 8, "by": "w2", "figures": {"oxygen": "20.9", "lel": "0"}},
+        },
     ],
     "running": True,
     "paused": True,
@@ -120,5 +127,7 @@ def test_each_sample_point_says_when_it_was_sampled_or_what_it_lacks() -> None:
     en, zh = ("\n".join(permit_lines(PERMIT, language)) for language in ("en", "zh"))
     assert "sample point top: 90.0 s ago, by w1, entry 9" in en
     assert "sample point bottom: analysis_missing, No passing gas sample" in en
+    assert "sample point bottom: TYPED BY HAND, never counted: lel 0, oxygen 20.9 (by w2, entry 8)" in en
+    assert "取样点 bottom：人工填写，不作依据：lel 0, oxygen 20.9（w2，第 8 条）" in zh
     assert "取样点 top：90.0 s 前，w1，第 9 条" in zh
     assert "取样点 bottom：analysis_missing，取样点尚无合格的气体取样" in zh

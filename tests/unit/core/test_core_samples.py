@@ -277,6 +277,43 @@ def test_of_two_packs_the_shorter_time_to_the_start_holds():
     assert together.sample_ms == 30 * MINUTE_MS
 
 
+# ---- figures that a person typed ------------------------------------------------------------------------------------
+
+TYPED = {"oxygen": "20.9", "lel": "0"}
+
+
+def test_typed_figures_are_kept_and_answered_with_no():
+    bench = pointed_bench()
+    made = sample(bench, "top", typed=TYPED)
+    assert (answer(made), kinds(made)) == ((False, ["typed_not_counted"]), ["permit.noted"])
+    (entry,) = made.entries
+    assert (entry.permit, entry.body["typed"], entry.body["counted"]) == ("P1", TYPED, False)
+    kept = bench.state.durable.typed["P1"]["top"]
+    assert (kept.by, kept.figures, kept.entry) == ("g1", TYPED, entry.seq)
+    assert bench.state.durable.samples == {}
+    assert "analysis_missing" in tap(bench)["reasons"]
+
+
+def test_typed_figures_void_no_sample():
+    bench = sampled_bench()
+    sample(bench, "top", typed={"oxygen": "5"})
+    assert tap(bench)["decision"] == "granted"
+
+
+def test_typed_figures_end_no_break():
+    bench = good(paused_bench().wait(30 * MINUTE_MS))
+    for point in ("top", "bottom"):
+        sample(bench, point, typed=TYPED)
+    assert answer(bench.act(OperatorAction.RESUME)) == (False, ["break_samples_missing"])
+
+
+def test_typed_figures_leave_with_the_permit():
+    bench = pointed_bench()
+    sample(bench, "top", typed=TYPED)
+    assert "permit.closed" in kinds(bench.authority(permit(status=3), size=7))
+    assert bench.state.durable.typed == {}
+
+
 # ---- breaks ---------------------------------------------------------------------------------------------------------
 
 
