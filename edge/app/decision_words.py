@@ -44,6 +44,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": ", TRIPPED",
         "paused": ", PAUSED",
         "guardian": "guardian's last tap: {age} (at most {limit} ago); harness confirmed: {harness}",
+        "by_hand": "{device} CONFIRMED BY HAND by {by}, {age} ago (at most {allowed}), entry {entry}",
         "points": "sample points: {points}",
         "point": "{point} {age} (at most {allowed})",
         "never": "never",
@@ -90,6 +91,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": "，已跳闸",
         "paused": "，暂停中",
         "guardian": "监护人最近刷卡：{age}（至多 {limit} 前）；安全带确认：{harness}",
+        "by_hand": "{device} 人工确认：{by}，{age} 前（至多 {allowed}），第 {entry} 条",
         "points": "取样点：{points}",
         "point": "{point} {age}（至多 {allowed}）",
         "never": "从未",
@@ -213,6 +215,10 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
     )
     limit = seconds(question.limits.guardian_ms)
     lines = [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
+    for person in each.by_hand:
+        ages = {"age": seconds(person.age_ms), "allowed": seconds(person.allowed_ms)}
+        words = text["by_hand"].format(device=person.device, by=person.by, entry=person.entry, **ages)
+        lines.append("  " + words)
     points = ", ".join(_point(point, text) for point in each.points)
     return [*lines, "  " + text["points"].format(points=points)] if points else lines
 

@@ -51,6 +51,12 @@ KINDS: Mapping[str, Words] = {
     "permit.begun": Words("作业开始", "work on a permit began"),
     "permit.closed": Words("作业票关闭", "a permit was closed"),
     "permit.confirmed": Words("监护人已确认安全带", "a guardian confirmed the harness"),
+    "permit.degraded": Words(
+        "降级：检测仪无应答，监护人人工确认", "degraded: the guardian stands in for a silent instrument"
+    ),
+    "permit.degraded_over": Words(
+        "检测仪已恢复应答，人工确认结束", "an instrument answers again, the confirmation by hand ended"
+    ),
     "permit.noted": Words("人工填写的数值，不作依据", "values typed by hand, never counted"),
     "permit.overdue": Words("作业超时未结束", "running work reached its end and was not closed"),
     "permit.paused": Words("作业暂停", "work was paused"),
@@ -87,12 +93,14 @@ _LABELS: Mapping[str, Words] = {
     "before_ms": Words("早于", "before"),
     "believed": Words("已采信条数", "believed"),
     "by": Words("操作人", "by"),
+    "by_hand": Words("人工确认", "confirmed by hand"),
     "cause": Words("原因", "cause"),
     "check": Words("检查", "check"),
     "condition": Words("条件", "condition"),
     "counted": Words("作为依据", "counted"),
     "count": Words("数量", "count"),
     "decision": Words("判定", "decision"),
+    "degraded": Words("降级", "degraded"),
     "device": Words("设备", "device"),
     "done_ms": Words("检查时间", "done"),
     "door": Words("门", "door"),
@@ -124,10 +132,13 @@ _LABELS: Mapping[str, Words] = {
     "retest": Words("复测记录", "re-test entry"),
     "review": Words("须复审", "to be reviewed"),
     "root": Words("根散列", "root"),
+    "rules": Words("规则", "rules"),
     "scope": Words("范围", "scope"),
+    "silent_ms": Words("已无应答", "silent for"),
     "site": Words("厂区", "site"),
     "size": Words("条数", "size"),
     "source": Words("来源", "source"),
+    "stands_ms": Words("最长有效", "counts at most"),
     "step_ms": Words("跳变", "step"),
     "subject": Words("对象", "subject"),
     "trip": Words("跳闸记录", "trip entry"),
@@ -152,6 +163,7 @@ WHAT: Mapping[str, Words] = {
 """What a code in the field ``what`` of an entry about readings says."""
 
 _FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
+_DURATIONS = frozenset({"age_ms", "period_ms", "silent_ms", "stands_ms", "step_ms", "uncertainty_ms"})
 _READ = frozenset({"interlock", "steps", "resolution", "unit"})
 _QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})
 
@@ -265,7 +277,7 @@ def _value(name: str, value: Any, language: Language) -> str:
         return _LINES[language]["yes" if value else "no"]
     if name == "what" and isinstance(value, str):
         return what_words(value, language)
-    if name.endswith("boottime_ms") or name in ("age_ms", "period_ms", "uncertainty_ms", "step_ms"):
+    if name.endswith("boottime_ms") or name in _DURATIONS:
         return seconds(value)
     if name.endswith("_ms") and isinstance(value, int):
         return instant(value)

@@ -36,6 +36,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "basis": "    basis: {gas}, {figures}; exactly {exact} {unit}; {clause} [{mark}]",
         "lel": "explosive limits {figures} %vol",
         "mass": "{limit} {figure} mg/m3, {mass} g/mol, {volume} L/mol",
+        "manual": "    while it does not answer: only on the guardian's word, with a photo [D]",
         "decides": "    decides on this channel",
         "stricter": "    stricter here: {rules}",
         "now": "    now {figure}, {quality}, {age} old: {verdict}",
@@ -74,6 +75,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "basis": "    依据：{gas}，{figures}；精确值 {exact} {unit}；{clause} [{mark}]",
         "lel": "爆炸下限 {figures} %vol",
         "mass": "{limit} {figure} mg/m3，{mass} g/mol，{volume} L/mol",
+        "manual": "    检测仪无应答时：仅凭监护人确认并附照片 [D]",
         "decides": "    该通道以此为准",
         "stricter": "    本处更严：{rules}",
         "now": "    当前 {figure}，{quality}，距今 {age}：{verdict}",
@@ -172,6 +174,7 @@ def _condition_lines(
     lines = [text["condition"].format(words=_words(rule, language)), _source(each, language), limit]
     lines += _basis(each, language)
     lines.append(text["stricter"].format(rules=", ".join(each.stricter)) if each.stricter else text["decides"])
+    lines += [text["manual"]] if interlock.manual else []
     return [*lines, _reading_line(each, answers, language)]
 
 

@@ -69,7 +69,8 @@ def _ready_lines(found: Mapping[str, Any], language: Language, judge: bool) -> l
         lines += [permit_line(found["status"], language)] if judge else permit_lines(found["status"], language)
     lines += [f"  {each['code']}: {each['zh']} / {each['en']}" for each in found.get("missing", [])]
     for worker in found.get("workers", []) if judge else []:
-        lines.append(f"  {worker['worker']} @ {worker['area']}: {worker['outcome']}")
+        by_hand = f", 人工确认 / confirmed by hand: {', '.join(worker['by_hand'])}" if worker["by_hand"] else ""
+        lines.append(f"  {worker['worker']} @ {worker['area']}: {worker['outcome']}{by_hand}")
         for each in worker["missing"]:
             detail = f" [{each['detail']}]" if each["detail"] else ""
             lines.append(f"    {each['code']}{detail}: {each['zh']} / {each['en']}")

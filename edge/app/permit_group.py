@@ -37,7 +37,7 @@ def permit_ready(config_path: Path, permit_id: str, json_to: str | None) -> None
 
 
 def _act(action: str, words: str) -> None:
-    """Add ``permit confirm|retest|release``: a named person acts, with a reason."""
+    """Add ``permit retest|pause|resume|release``: a named person acts, with a reason."""
 
     @permit.command(action, help=words)
     @config_option
@@ -52,11 +52,48 @@ def _act(action: str, words: str) -> None:
         local_commands.act(config_path, (action, permit_id, by, reason), photo, json_to)
 
 
-_act("confirm", "The guardian confirms that the harness is worn (height work), until a camera can.")
 _act("retest", "Re-test a tripped permit: the instruments' readings now decide whether it passes.")
 _act("pause", "Stop work for now: nobody goes in until it is resumed.")
 _act("resume", "Work goes on; after too long a break only with a passing re-test since it began.")
 _act("release", "Lift a trip: the condition good, a passing re-test since, a named person.")
+
+
+@permit.command("confirm")
+@config_option
+@click.argument("permit_id")
+@click.option(
+    "--what",
+    type=click.Choice(["harness", "equipment"]),
+    default="harness",
+    show_default=True,
+    help="What the guardian confirms: the harness is worn, or an instrument that does not answer (with --device).",
+)
+@click.option("--device", default="", help="The instrument that does not answer, by its id in the configuration.")
+@click.option("--by", required=True, help="The worker id of the person who acts.")
+@click.option("--reason", required=True, help="Why, in words.")
+@click.option("--photo", type=_FILE, help="A photo to keep as evidence; needed for equipment.")
+@json_option
+def permit_confirm(
+    config_path: Path,
+    permit_id: str,
+    what: str,
+    device: str,
+    by: str,
+    reason: str,
+    photo: Path | None,
+    json_to: str | None,
+) -> None:
+    """The guardian confirms what no instrument shows: the harness, until a camera can, or a silent instrument.
+
+    The latter only where the rule pack allows it, never for the gas of confined spaces, pits or special hot work. It
+    counts until the instrument answers, for half an hour at most, and every decision that rests on it says so.
+    """
+    from edge.app import local_commands
+
+    if (what == "equipment") != bool(device):
+        raise click.UsageError("--device: goes with --what equipment, which needs it")
+    more = {"what": what, "device": device}
+    local_commands.act(config_path, ("confirm", permit_id, by, reason), photo, json_to, more)
 
 
 @permit.command("sample")

@@ -23,6 +23,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "permit": "permit {permit}: type {type} in {areas}{marks}",
         "running": "running",
         "paused": "PAUSED",
+        "by_hand": "{device} CONFIRMED BY HAND by {by}",
         "held": "FROZEN {freeze}",
         "trip": "TRIPPED {code} {words} ({interlock})",
         "window": "  from {start} until {end}, at HQ: {status}",
@@ -57,6 +58,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "permit": "作业票 {permit}：类型 {type}，区域 {areas}{marks}",
         "running": "作业中",
         "paused": "暂停中 PAUSED",
+        "by_hand": "{device} 人工确认 BY HAND（{by}）",
         "held": "已冻结 FROZEN {freeze}",
         "trip": "已跳闸 TRIPPED {code} {words}（{interlock}）",
         "window": "  {start} 至 {end}，总部状态：{status}",
@@ -134,6 +136,7 @@ def permit_line(permit: Mapping[str, Any], language: Language) -> str:
     marks = [text["running"]] if permit["running"] else []
     marks += [text["paused"]] if permit["paused"] else []
     marks += [text["held"].format(freeze=freeze) for freeze in permit["frozen"]]
+    marks += [text["by_hand"].format(**each) for each in permit["by_hand"] if each["left_ms"]]
     if trip is not None:
         words = reason_words(trip["reason"], language)
         marks.append(text["trip"].format(code=trip["reason"], words=words, interlock=trip["interlock"]))

@@ -13,6 +13,7 @@ from edge.core.readings import MonotonicMs
 from edge.core.rules import PermitType
 from edge.core.sampling import point_ages
 from edge.core.site import AreaPlan, permit_type_of
+from edge.core.stand_ins import stand_ins
 from edge.core.state import Presence, State
 from edge.core.turn import Turn
 from edge.core.upgrades import not_upgraded
@@ -88,6 +89,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         unlinked=unlinked(permit, facts),
         incomplete=incomplete(state, permit, facts, clock),
         analysed_today=_analysed_today(state, permit, known, clock),
+        by_hand=stand_ins(turn, permit),
         points=() if permit.permit in durable.running else point_ages(turn, permit, known),
     )
 

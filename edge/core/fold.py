@@ -71,6 +71,12 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
         case "permit.noted":
             noted = Typed(entry.seq, body["by"], body["typed"])
             return replace(durable, typed=_with(durable.typed, permit, body["point"], noted))
+        case "permit.degraded":
+            return replace(
+                durable, by_hand=_with(durable.by_hand, permit, body["device"], _presence(entry, body["by"]))
+            )
+        case "permit.degraded_over":
+            return replace(durable, by_hand=_less(durable.by_hand, permit, body["device"]))
         case "permit.trip_released":
             return replace(durable, trips=without(durable.trips, permit))
         case "permit.closed":
@@ -83,6 +89,7 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
                 harness=without(durable.harness, permit),
                 samples=without(durable.samples, permit),
                 typed=without(durable.typed, permit),
+                by_hand=without(durable.by_hand, permit),
             )
     return durable
 
@@ -112,6 +119,12 @@ def _changed(mapping: Mapping[str, Any], key: str, **changes: Any) -> Mapping[st
 def _with(mapping: Mapping[str, Mapping[str, Any]], key: str, name: str, value: Any) -> Mapping[str, Any]:
     """The mapping of mappings with one value more."""
     return {**mapping, key: {**mapping.get(key, {}), name: value}}
+
+
+def _less(mapping: Mapping[str, Mapping[str, Any]], key: str, name: str) -> Mapping[str, Any]:
+    """The mapping of mappings with one value less."""
+    kept, others = without(mapping.get(key, {}), name), without(mapping, key)
+    return {**others, key: kept} if kept else others
 
 
 def _moment(entry: Entry) -> Moment:

@@ -1,9 +1,11 @@
 """HQ's word and people's acts on site: freezes, permits, confirmations, re-tests and releases."""
 
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from edge.core.breaks import alarm_of, pause, resume
 from edge.core.checking import checks_of
+from edge.core.confirm_equipment import confirm_equipment
 from edge.core.entries import Json
 from edge.core.facts import Permit
 from edge.core.holds import Freeze
@@ -84,7 +86,8 @@ def _permits(turn: Turn, applied: AuthorityApplied) -> set[str]:
         gone |= turn.state.permits.keys() - permits.keys()
     turn.change(permits=permits)
     durable = turn.state.durable
-    for permit_id in {**durable.running, **durable.guardians, **durable.harness, **durable.samples, **durable.typed}:
+    kept = (durable.running, durable.guardians, durable.harness, durable.samples, durable.typed, durable.by_hand)
+    for permit_id in dict.fromkeys(permit_id for each in kept for permit_id in each):
         if permit_id in gone or (applied.complete and permit_id not in permits):
             turn.author("permit.closed", {"by": "hq"}, permit=permit_id)
     return gone
@@ -148,11 +151,27 @@ def _done(turn: Turn, act: Operator, kind: str, body: dict[str, Json]) -> None:
 
 
 def _confirm(turn: Turn, act: Operator, permit: Permit) -> None:
-    """The guardian has seen the harness. Flagged for review: a person said it, no camera did."""
+    """The guardian vouches for something that no instrument shows now."""
+    confirm = _CONFIRMED.get(act.what)
     if act.by not in permit.guardians:
         _refuse(turn, act, ["not_guardian"])
-        return
+    elif confirm is None:
+        _refuse(turn, act, ["what_unknown"])
+    else:
+        _unless(turn, act, confirm(turn, act, permit))
+
+
+def _harness(turn: Turn, act: Operator, permit: Permit) -> list[str]:
+    """The guardian has seen the harness. Flagged for review: a person said it, no camera did."""
     _done(turn, act, "permit.confirmed", {"condition": "harness", "review": True})
+    return []
+
+
+_CONFIRMED: Mapping[str, Callable[[Turn, Operator, Permit], list[str]]] = {
+    "harness": _harness,
+    "equipment": confirm_equipment,
+}
+"""What a guardian may confirm: does it, or returns why not."""
 
 
 def _failing(turn: Turn, permit: Permit) -> list[str]:

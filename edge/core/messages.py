@@ -125,7 +125,8 @@ class OperatorAction(Enum):
 class Operator:
     """A named person acts on a permit. ``person`` is what the authority cache knows of them, None: nobody known.
 
-    ``point`` is where gas is sampled; ``typed`` are figures that a person typed instead, by name.
+    ``point`` is where gas is sampled; ``typed`` are figures that a person typed instead, by name. ``what`` is what is
+    confirmed, ``device`` the instrument that somebody stands in for.
     """
 
     action: OperatorAction
@@ -137,6 +138,8 @@ class Operator:
     request: str
     point: str = ""
     typed: Mapping[str, str] = field(default_factory=dict)
+    what: str = "harness"
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from edge.core.by_hand import StandIn
 from edge.core.clock import ClockInterval
 from edge.core.codec import LATER
 from edge.core.facts import Facts, Permit, Tap
@@ -44,7 +45,8 @@ class PermitSlice:
     None: none that counts. ``missing`` are quantities that a rule demands and nothing in the area measures. ``checks``
     are those of the instruments that measure. ``analysed_today`` is False for work that needs an analysis each day and
     has none of this one. ``unlinked`` are permits that it names and that do not name it, or are not known;
-    ``incomplete`` those that are not in force now. ``points`` are its sample points, none once its work has begun.
+    ``incomplete`` those that are not in force now. ``points`` are its sample points, none once its work has begun;
+    ``by_hand`` are who stands in for an instrument that does not answer.
     """
 
     permit: Permit
@@ -63,6 +65,7 @@ class PermitSlice:
     not_upgraded: tuple[Reason, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
     points: tuple[PointAge, ...] = field(default=(), metadata=LATER)
+    by_hand: tuple[StandIn, ...] = field(default=(), metadata=LATER)
 
     @property
     def ends_ms(self) -> int:
@@ -102,7 +105,8 @@ class Failing:
 class Decision:
     """The answer. ``permit`` is the one that granted; ``guards`` those whose guardian this is.
 
-    ``freeze`` are permits to freeze with an alarm: out of area, or overtime.
+    ``freeze`` are permits to freeze with an alarm: out of area, or overtime. ``by_hand`` are those on whose word a
+    grant rests in the place of an instrument.
     """
 
     outcome: Outcome
@@ -113,3 +117,4 @@ class Decision:
     guards: tuple[str, ...]
     freeze: tuple[str, ...]
     conditions: tuple[Condition, ...]
+    by_hand: tuple[StandIn, ...] = ()

@@ -83,6 +83,7 @@ class Reason(Enum):
     JOURNAL_SLOW = "journal_slow"
     RECORD_LATE = "record_late"
     GRANTED = "granted"
+    GRANTED_BY_HAND = "granted_by_hand"
     GUARDIAN_PRESENT = "guardian_present"
     EXIT = "exit"
     DOOR_HELD = "door_held"
@@ -214,6 +215,9 @@ WORDS: dict[Reason, Words] = {
     Reason.JOURNAL_SLOW: Words("记录缓慢，请稍候再刷", "Recording is slow: wait and tap again"),
     Reason.RECORD_LATE: Words("记录未及时完成，请再刷一次", "Not recorded in time: tap again"),
     Reason.GRANTED: Words("准许进入", "Enter"),
+    Reason.GRANTED_BY_HAND: Words(
+        "准许进入：检测仪无应答，人工确认，注意防护", "Enter: a detector is silent and was confirmed by hand: take care"
+    ),
     Reason.GUARDIAN_PRESENT: Words("监护人已到位", "Guardian recorded as present"),
     Reason.EXIT: Words("请出", "Exit"),
     Reason.DOOR_HELD: Words("门未关，请关门", "Door held open: shut it"),

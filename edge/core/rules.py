@@ -83,6 +83,7 @@ class Rule:
     Both are days of the calendar in China and begin at 00:00 +08:00. ``limit`` None: each gas has its own, from the
     pack's table. ``gas``: only for detectors of that gas, and one must be there. ``where_fitted``: only where something
     measures it; ``where_ex``: only in explosive areas. ``alarm``: code of AQ 3064.2-2025 A.4, where one fits.
+    ``manual``: the permit types for which a named person may stand in for an instrument that does not answer.
     """
 
     rule: str
@@ -105,6 +106,7 @@ class Rule:
     where_ex: bool
     words_zh: str
     words_en: str
+    manual: frozenset[str] = frozenset()
 
     @property
     def validity(self) -> Validity:
@@ -232,7 +234,8 @@ class Interlock:
     """One rule on one channel: readings in ``[lowest_good, highest_good]`` steps pass; None: that side is open.
 
     ``window_ms`` > 0: the highest reading of that window counts (gusts); ``settle_ms``: how long readings must have
-    been good before one counts; ``stale_ms``: the oldest reading that still counts.
+    been good before one counts; ``stale_ms``: the oldest reading that still counts. ``manual``: a named person may
+    stand in for the instrument while it does not answer.
     """
 
     interlock: str
@@ -248,6 +251,7 @@ class Interlock:
     window_ms: int
     settle_ms: int
     stale_ms: int
+    manual: bool = field(default=False, metadata=LATER)
 
 
 def limit_in_unit(pack: RulePack, rule: Rule, channel: Channel) -> Fraction:

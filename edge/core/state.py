@@ -101,8 +101,8 @@ class Durable:
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
     as its guardian: somebody at one area watches over no other. ``samples`` gives the last sample by permit and point,
-    ``typed`` what was last typed there. ``lowest_ms`` is the greatest lower bound of the time that an entry was ever
-    stamped with: it is not earlier now.
+    ``typed`` what was last typed there; ``by_hand``, by permit and device, who stands in for it. ``lowest_ms`` is the
+    greatest lower bound of the time that an entry was ever stamped with: it is not earlier now.
     """
 
     next_entry: int = 0
@@ -120,6 +120,7 @@ class Durable:
     lowest_ms: int = 0
     samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict, metadata=LATER)
     typed: Mapping[str, Mapping[str, Typed]] = field(default_factory=dict, metadata=LATER)
+    by_hand: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ class State:
 
     ``clear_since`` tells, for each tripped permit, since when all its conditions are good again. ``alarms_until``
     is, by area, when a timed siren ends; ``sirens`` what was last commanded. ``watched`` lists, by device, the running
-    permits that an interlock binds to it. ``failing``: the journal's last commit failed.
+    permits that an interlock binds to it. ``failing``: the journal's last commit failed. ``started_ms``: when this run
+    began, None: not yet.
     """
 
     site: Site
@@ -175,6 +177,7 @@ class State:
     alarms_until: Mapping[str, MonotonicMs] = field(default_factory=dict)
     sirens: Mapping[str, bool] = field(default_factory=dict)
     fire: frozenset[str] = frozenset()
+    started_ms: MonotonicMs | None = None
 
     def work(self, permit: str) -> Work | None:
         """A permit that is open or runs here, as HQ last said it, else as it began."""

@@ -8,6 +8,7 @@ from typing import assert_never
 from edge.core import codec
 from edge.core.alarms import ALARMS, alarms_of
 from edge.core.asking import ask
+from edge.core.by_hand import degraded
 from edge.core.decision import decide
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
@@ -79,6 +80,7 @@ def _author(turn: Turn, question: Question, decision: Decision) -> int:
         "failing": [[each.reason.value, each.permit, each.detail] for each in decision.failing][:32],
         "conditions": [_condition(each) for each in decision.conditions][:32],
         "question": sha256(evidence).hexdigest(),
+        **degraded(decision.by_hand),
     }
     named = (each.permit for each in question.permits)
     permit = decision.permit or next((each.permit for each in named if not ended(each)), None)
@@ -144,7 +146,7 @@ def _await_record(turn: Turn, question: Question, decision: Decision, entry: int
     grant = Grant(entry, question.tap, question.facts, decision.permit, decision.worker, turn.now_ms, give_up)
     turn.change(pending={**turn.state.pending, entry: grant})
     turn.timer(Timer.GRANT, str(entry), turn.state.site.policy.give_up_ms)
-    _indicate(turn, question.tap.door, Light.AMBER, Reason.GRANTED)
+    _indicate(turn, question.tap.door, Light.AMBER, decision.primary)
 
 
 def _freeze(turn: Turn, question: Question, decision: Decision, permit: str) -> None:
@@ -195,16 +197,17 @@ def _judge_again(turn: Turn, grant: Grant) -> None:
         named = tuple(each for each in question.permits if each.permit.permit == grant.permit)
         decision = decide(replace(question, permits=named))
         if decision.outcome is Outcome.GRANTED:
-            _release(turn, grant)
+            _release(turn, grant, decision)
         else:
             _withdraw(turn, grant, decision.primary)
 
 
-def _release(turn: Turn, grant: Grant) -> None:
+def _release(turn: Turn, grant: Grant, decision: Decision) -> None:
     door = grant.tap.door
     until = MonotonicMs(turn.now_ms + turn.state.site.doors[door].timing.release_ms)
     turn.command(Unlock(door, grant.entry, until))
-    _indicate(turn, door, Light.GREEN, Reason.GRANTED)
+    # Never silently: a door that opens on a person's word for an instrument shows no green.
+    _indicate(turn, door, Light.AMBER if decision.by_hand else Light.GREEN, decision.primary)
     if grant.permit not in turn.state.durable.running:
         _begin(turn, grant)
     turn.author("access.released", {"door": door, "entry": grant.entry}, permit=grant.permit)

@@ -141,6 +141,7 @@ def _rule(table: Table) -> Rule:
         where_ex=table.getbool("where_ex", default=False),
         words_zh=fields.text(table, "words_zh"),
         words_en=fields.text(table, "words_en"),
+        manual=fields.manual(table),
     )
 
 
@@ -198,6 +199,11 @@ def _refuse_second(uses: Iterable[tuple[str, Table, str]]) -> None:
 
 def _check_rule(pack: RulePack, rule: Rule, table: Table) -> None:
     _check_types(pack, rule.permit_types, table)
+    if rule.manual - rule.permit_types and table.good("manual", "permit_types"):
+        strangers = ", ".join(sorted(rule.manual - rule.permit_types))
+        table.refuse(
+            "manual", f"{strangers} is no permit type of this rule; one of: {listed(sorted(rule.permit_types))}"
+        )
     units = fields.UNITS_OF[rule.quantity]
     if table.good("unit", "quantity") and rule.unit not in units:
         table.refuse("unit", f"{rule.unit} is no unit of {rule.quantity}; one of: {listed(units)}")

@@ -15,6 +15,7 @@ from edge.core.rules import PermitType, strictest
 from edge.core.samples import unsampled
 from edge.core.sampling import point_ages
 from edge.core.site import permit_type_of
+from edge.core.stand_ins import stand_ins
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.storage.authority_reader import AuthorityReader
@@ -66,6 +67,15 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "running": permit.permit in durable.running,
         "paused": permit.permit in durable.pauses,
         "points": list(points_answer(state, permit, now)),
+        "by_hand": [
+            {
+                "device": each.device,
+                "by": each.by,
+                "entry": each.entry,
+                "left_ms": max(0, each.allowed_ms - each.age_ms),
+            }
+            for each in stand_ins(Turn(state, now), permit)
+        ],
         "frozen": [each.freeze for each in durable.freezes.of(f"permit:{permit.permit}")],
         "trip": None
         if trip is None
@@ -145,6 +155,7 @@ def worker_answer(worker: str, area: str, decision: Decision) -> dict[str, Any]:
         "area": area,
         "outcome": decision.outcome.value,
         "missing": [reason_answer(each.reason, each.detail) for each in decision.failing],
+        "by_hand": [each.device for each in decision.by_hand],
     }
 
 
@@ -156,6 +167,19 @@ def reason_answer(reason: Reason, detail: str | None) -> dict[str, Any]:
 
 ACT_WORDS = {
     "reason_missing": ("须写明理由", "a reason in words is needed"),
+    "what_unknown": ("不支持确认该内容", "there is no such thing to confirm"),
+    "photo_missing": ("须附现场照片", "a photo of it is needed"),
+    "device_not_bound": ("该作业票的条件不涉及该检测仪", "no condition of this permit rests on that instrument"),
+    "manual_never": (
+        "该条件不得人工确认，须待检测仪恢复",
+        "this is never confirmed by hand: the instrument has to be back",
+    ),
+    "device_answers": ("检测仪有应答，以其读数为准", "the instrument answers: its readings decide"),
+    "silent_too_short": ("检测仪刚失联，请稍候再确认", "the instrument fell silent only just now: wait a few seconds"),
+    "last_word_unsafe": (
+        "检测仪失联前报故障、读数不合格或未就绪，不得人工确认",
+        "before it fell silent the instrument said a fault or a figure over its limit: never confirmed by hand",
+    ),
     "not_guardian": ("只有该许可的监护人可以确认", "only this permit's guardian may confirm"),
     "not_tripped": ("该许可没有跳闸", "this permit is not tripped"),
     "device_unknown": ("本网关没有该检测仪，或其无须检查", "no instrument of that id is to be checked here"),

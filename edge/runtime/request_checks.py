@@ -28,11 +28,12 @@ def check_act(permit: str, by: str, why: str) -> None:
 
 def act_details(request: Mapping[str, Any]) -> dict[str, Any]:
     """What an act says besides who, why and on which permit, as fields of ``Operator``. Raises RefusedError."""
-    point = request.get("point", "")
-    if not isinstance(point, str):
-        raise RefusedError("point: must be a text")
-    _check_words("point", point, _ID_MOST)
-    return {"point": point, "typed": _typed(request.get("typed", {}))}
+    said = {name: request.get(name, default) for name, default in (("point", ""), ("what", "harness"), ("device", ""))}
+    for name, text in said.items():
+        if not isinstance(text, str):
+            raise RefusedError(f"{name}: must be a text")
+        _check_words(name, text, _ID_MOST)
+    return {**said, "typed": _typed(request.get("typed", {}))}
 
 
 def _typed(figures: object) -> dict[str, str]:

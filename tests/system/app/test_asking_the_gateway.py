@@ -118,3 +118,14 @@ def test_a_name_that_is_typed_twice_is_a_usage_error(told: Told) -> None:
 def test_a_sample_says_its_point_and_what_was_typed(told: Told) -> None:
     assert told.run(*SAMPLE, "--typed", "lel=0", "--typed", "oxygen=20.9").exit_code == 0
     assert (told.messages[0]["point"], told.messages[0]["typed"]) == ("top", {"lel": "0", "oxygen": "20.9"})
+
+
+@pytest.mark.parametrize("more", [("--what", "equipment"), ("--device", "wind-1"), ("--what", "weather")])
+def test_a_confirmation_that_cannot_be_meant_is_a_usage_error(told: Told, more: tuple[str, ...]) -> None:
+    assert (told.run(*ACT, *more).exit_code, told.messages) == (2, [])
+
+
+def test_a_confirmation_says_what_and_which_instrument(told: Told) -> None:
+    assert told.run(*ACT).exit_code == 0
+    assert told.run(*ACT, "--what", "equipment", "--device", "wind-1").exit_code == 0
+    assert [(each["what"], each["device"]) for each in told.messages] == [("harness", ""), ("equipment", "wind-1")]

@@ -31,6 +31,10 @@ PERMIT: dict[str, Any] = {
     "running": True,
     "paused": True,
     "frozen": ["f-7"],
+    "by_hand": [
+        {"device": "wind1", "by": "g1", "entry": 12, "left_ms": 1_000},
+        {"device": "gas1", "by": "g1", "entry": 5, "left_ms": 0},
+    ],
     "trip": {"entry": 4, "reason": "gas_over_limit", "interlock": "gb30871/lel@gas1.gas", "retest": None},
 }
 

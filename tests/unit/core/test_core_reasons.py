@@ -24,6 +24,7 @@ from sites import (
 )
 
 from edge.core.clock import ClockInterval, ClockSource
+from edge.core.entries import BlobReference
 from edge.core.facts import Side, TokenRefusal, TokenVerdict, Worker
 from edge.core.instruments import Check
 from edge.core.messages import (
@@ -377,6 +378,16 @@ def _record_late():
 @produces(Reason.GRANTED)
 def _granted():
     return _tap()
+
+
+@produces(Reason.GRANTED_BY_HAND)
+def _granted_by_hand():
+    bench = ready_bench()
+    bench.wait(5_000).block("gas1", None, Quality.COMM_FAIL)
+    photo = BlobReference("0" * 64, "image/jpeg", 4)
+    bench.act(OperatorAction.CONFIRM, what="equipment", device="gas1", photo=photo)
+    bench.record()
+    return _reasons(bench.tap(facts()))
 
 
 @produces(Reason.GUARDIAN_PRESENT)

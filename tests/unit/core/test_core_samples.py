@@ -1,11 +1,15 @@
 """Gas sampled at the points of a permit before its work begins (row W04): how old it may be, and what voids it."""
 
+from dataclasses import replace
+
 import pytest
 from sites import (
     EPOCH_MS,
     HOUR_MS,
+    PACK,
     Bench,
     begun_bench,
+    build_site,
     commands,
     decided,
     facts,
@@ -347,6 +351,21 @@ def test_samples_of_before_a_break_that_was_too_long_are_void():
     bench.act(OperatorAction.PAUSE)
     bench.wait(30 * MINUTE_MS + 1)
     assert answer(bench.act(OperatorAction.RESUME)) == (False, ["break_samples_missing"])
+
+
+def test_where_any_break_asks_for_a_new_analysis_a_young_sample_of_before_it_is_void_too():
+    any_break = replace(PACK, permit_types={**PACK.permit_types, "02": replace(PACK.permit_types["02"], break_ms=0)})
+    bench = begun_bench()
+    bench.authority(P1, size=6)
+    replace_site(bench, areas=build_site(packs=(any_break,)).areas)
+    sample(good(bench), "top")
+    sample(good(bench), "bottom")
+    bench.act(OperatorAction.PAUSE)
+    bench.wait(1)
+    assert answer(bench.act(OperatorAction.RESUME)) == (False, ["break_samples_missing"])
+    sample(good(bench), "top")
+    sample(good(bench), "bottom")
+    assert answer(bench.act(OperatorAction.RESUME)) == (True, [])
 
 
 def test_a_short_break_needs_no_sample():
