@@ -38,7 +38,8 @@ def records_about(reader: AuthorityReader, size: int, named: Named) -> list[int]
     permit = named.permit.encode()
     versions = [each for _, each in _operations(reader, size, permit) if _is(each, "permit", named.permit)]
     records = [each["rec"] for each in versions if isinstance(each.get("rec"), dict)]
-    workers = named.workers | {worker for rec in records for worker in (*rec["workers"], *rec["guardians"])}
+    people = (filter(None, (*rec["workers"], *rec["guardians"], rec.get("approver"))) for rec in records)
+    workers = named.workers | {worker for each in people for worker in each}
     wanted = _Wanted(
         {
             "permit": {named.permit},

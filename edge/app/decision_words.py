@@ -44,6 +44,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": ", TRIPPED",
         "paused": ", PAUSED",
         "guardian": "guardian's last tap: {age} (at most {limit} ago); harness confirmed: {harness}",
+        "approver": "approver {approver}: {seen}",
+        "seen_here": "tapped here",
+        "seen_by_hq": "shown to HQ to be in area {area}",
+        "unseen": "not seen at the place",
         "by_hand": "{device} CONFIRMED BY HAND by {by}, {age} ago (at most {allowed}), entry {entry}",
         "points": "sample points: {points}",
         "point": "{point} {age} (at most {allowed})",
@@ -91,6 +95,10 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "tripped": "，已跳闸",
         "paused": "，暂停中",
         "guardian": "监护人最近刷卡：{age}（至多 {limit} 前）；安全带确认：{harness}",
+        "approver": "审批人 {approver}：{seen}",
+        "seen_here": "已在此刷卡",
+        "seen_by_hq": "总部确认其在区域 {area}",
+        "unseen": "未见到场",
         "by_hand": "{device} 人工确认：{by}，{age} 前（至多 {allowed}），第 {entry} 条",
         "points": "取样点：{points}",
         "point": "{point} {age}（至多 {allowed}）",
@@ -215,12 +223,20 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
     )
     limit = seconds(question.limits.guardian_ms)
     lines = [line, "  " + text["guardian"].format(age=guardian, limit=limit, harness=harness)]
+    lines += ["  " + _approver(each, text)] if permit.approver is not None else []
     for person in each.by_hand:
         ages = {"age": seconds(person.age_ms), "allowed": seconds(person.allowed_ms)}
         words = text["by_hand"].format(device=person.device, by=person.by, entry=person.entry, **ages)
         lines.append("  " + words)
     points = ", ".join(_point(point, text) for point in each.points)
     return [*lines, "  " + text["points"].format(points=points)] if points else lines
+
+
+def _approver(each: PermitSlice, text: Mapping[str, str]) -> str:
+    permit = each.permit
+    by_hq = "seen_by_hq" if permit.approved_in in permit.areas else "unseen"
+    seen = text["seen_here" if each.approver_seen else by_hq].format(area=permit.approved_in)
+    return text["approver"].format(approver=permit.approver, seen=seen)
 
 
 def _point(point: PointAge, text: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ ALARMS: Mapping[Reason, str] = {
     Reason.ANALYSIS_NOT_TODAY: "04",
     Reason.PERMIT_EXPIRED: "10",
     Reason.PERMIT_LONGEST_OVER: "10",
+    Reason.APPROVER_ABSENT: "30",
     Reason.GUARDIAN_ABSENT: "31",
     Reason.NOT_UPGRADED_HOLIDAY: "40",
     Reason.NOT_UPGRADED_REST_DAY: "41",
@@ -24,9 +25,9 @@ ALARMS: Mapping[Reason, str] = {
     Reason.LINKED_PERMIT_MISSING: "62",
 }
 """01 no gas analysis before work · 02 too long from analysis to start · 04 no analysis on a further day · 10 permit
-overdue · 31 guardian absent · 40 to 43 hot work not upgraded: holiday, rest day, night, major event · 50 no matching
-certificate · 51 certificate expired · 60 no permit (for this place) · 61 linked permits incomplete · 62 links
-missing."""
+overdue · 30 approver not on site · 31 guardian absent · 40 to 43 hot work not upgraded: holiday, rest day, night, major
+event · 50 no matching certificate · 51 certificate expired · 60 no permit (for this place) · 61 linked permits
+incomplete · 62 links missing."""
 
 BREAK_TOO_LONG = "03"
 """A break over its time and no new analysis."""

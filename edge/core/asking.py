@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from edge.core.approving import approver_seen
 from edge.core.checking import checks_of
 from edge.core.clock import ClockInterval
 from edge.core.decision import decide
 from edge.core.facts import Facts, Permit, Side, Tap
+from edge.core.guarding import presence_age_ms
 from edge.core.interlocks import NO_DEMANDS, measure
 from edge.core.links import incomplete, unlinked
 from edge.core.question import Decision, Limits, PermitSlice, Question
@@ -14,7 +16,7 @@ from edge.core.rules import PermitType
 from edge.core.sampling import point_ages
 from edge.core.site import AreaPlan, permit_type_of
 from edge.core.stand_ins import stand_ins
-from edge.core.state import Presence, State
+from edge.core.state import State
 from edge.core.turn import Turn
 from edge.core.upgrades import not_upgraded
 from edge.core.working import same_day
@@ -79,8 +81,8 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         frozen=scope in facts.freezes or durable.freezes.holds(scope),
         tripped=permit.permit in durable.trips,
         begun=permit.permit in durable.running,
-        guardian_age_ms=_age_ms(durable.guardians.get(permit.permit, {}).get(area), permit, turn),
-        harness_age_ms=_age_ms(durable.harness.get(permit.permit), permit, turn),
+        guardian_age_ms=presence_age_ms(durable.guardians.get(permit.permit, {}).get(area), permit, turn),
+        harness_age_ms=presence_age_ms(durable.harness.get(permit.permit), permit, turn),
         missing=demands.quantities(),
         measured=tuple(measure(each, state.memories.get(each.device), turn.now_ms) for each in demands.interlocks),
         checks=checks_of(turn, demands.interlocks),
@@ -88,6 +90,7 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         not_upgraded=not_upgraded(state.site.calendar, permit.permit_type, permit.grade, clock),
         unlinked=unlinked(permit, facts),
         incomplete=incomplete(state, permit, facts, clock),
+        approver_seen=approver_seen(state, permit),
         analysed_today=_analysed_today(state, permit, known, clock),
         by_hand=stand_ins(turn, permit),
         points=() if permit.permit in durable.running else point_ages(turn, permit, known),
@@ -100,19 +103,6 @@ def _analysed_today(state: State, permit: Permit, known: PermitType | None, cloc
     if running is None or known is None or not known.daily_analysis:
         return True
     return running.analysed is not None and same_day(running.analysed, clock)
-
-
-def _age_ms(presence: Presence | None, permit: Permit, turn: Turn) -> int | None:
-    """The age of a guardian's presence, None if none counts.
-
-    One in another boot does not: nobody knows how long ago it was. Neither does one of somebody who has handed over
-    since, or is frozen.
-    """
-    if presence is None or presence.boot_id != turn.now.boot_id or presence.worker not in permit.guardians:
-        return None
-    if turn.state.durable.freezes.holds(f"worker:{presence.worker}"):
-        return None
-    return turn.now_ms - presence.boottime_ms
 
 
 def journal_slow(state: State, now_ms: MonotonicMs) -> bool:

@@ -25,9 +25,22 @@ def certificate_failing(
     return Reason.CERTIFICATE_MISSING
 
 
+def certified_until_ms(
+    clock: ClockInterval, certificates: Iterable[Certificate], trades: tuple[str, ...]
+) -> int | None:
+    """When the last of the certificates that are good for these trades now ends, exclusive; None: none is demanded."""
+    good = (each for each in certificates if each.trade in trades and _verdict(clock, each) is None)
+    return max(map(_deadline_ms, good), default=None)
+
+
+def _deadline_ms(certificate: Certificate) -> int:
+    """The earlier of review date and end date counts."""
+    return min(certificate.ends_ms, certificate.review_due_ms or certificate.ends_ms)
+
+
 def _verdict(clock: ClockInterval, certificate: Certificate) -> Reason | None:
-    """The earlier of review date and end date counts; ``resit`` inside the dates goes to a person."""
-    deadline_ms = min(certificate.ends_ms, certificate.review_due_ms or certificate.ends_ms)
+    """``resit`` inside the dates goes to a person."""
+    deadline_ms = _deadline_ms(certificate)
     if certificate.revoked or certificate.status not in ("valid", "resit", "review_overdue"):
         return Reason.CERTIFICATE_INVALID
     if clock.hi_ms is None or clock.hi_ms >= deadline_ms or certificate.status == "review_overdue":

@@ -5,6 +5,9 @@ interlock good, a valid certificate, the guardian present, a trusted clock and y
 no. All failing reasons are given; the first in deny-first order is primary.
 """
 
+from dataclasses import replace
+
+from edge.core.approving import approves
 from edge.core.by_hand import stands_in
 from edge.core.facts import Permit, Token
 from edge.core.interlocks import Condition, judge
@@ -28,14 +31,24 @@ def decide(question: Question) -> Decision:
     conditions = tuple(judge(measured) for each in here for measured in each.measured)
     guards = _guards(question, here)
     overdue = tuple(each.permit.permit for each in here if authentic and _overdue(question, each))
+    approved = () if common else approves(question, token, here)
     if guards:
-        return _guardian(question, common, guards, overdue)
+        return replace(_guardian(question, common, guards, overdue), approves=approved)
+    if approved and not any(_is_on(question, each.permit) for each in here):
+        return _approver(question, approved)
     if not common:
         for each, failing in judged:
             if not failing:
-                return _granted(question, each, conditions)
+                return replace(_granted(question, each, conditions), approves=approved)
     failing = (*common, *(reason for _, failings in judged for reason in failings))
-    return _answer(question, failing, overdue, conditions)
+    return replace(_answer(question, failing, overdue, conditions), approves=approved)
+
+
+def _approver(question: Question, approved: tuple[str, ...]) -> Decision:
+    """The tap of somebody who only approves: noted, opens nothing."""
+    worker = question.facts.worker
+    assert worker is not None
+    return Decision(Outcome.NOTED, Reason.APPROVER_PRESENT, (), None, worker.worker, (), (), (), approved)
 
 
 def _granted(question: Question, permit: PermitSlice, conditions: tuple[Condition, ...]) -> Decision:

@@ -96,7 +96,8 @@ class Permit:
 
     ``version`` counts changes of content; a badge issued for an older version opens nothing. ``links`` are the permits
     of the other special work of the same job. ``grade`` is the permit type that the work would have by itself where it
-    is managed one grade up, None: HQ does not say. ``points`` are where gas is sampled before work begins, none: the
+    is managed one grade up, None: HQ does not say. ``approver`` is who approved it, and ``approved_in`` the area where
+    HQ was shown that they were. ``points`` are where gas is sampled before work begins, none: the
     live reading is the analysis.
     """
 
@@ -114,6 +115,8 @@ class Permit:
     revoked: bool
     links: tuple[str, ...] = field(default=(), metadata=LATER)
     grade: str | None = field(default=None, metadata=LATER)
+    approver: str | None = field(default=None, metadata=LATER)
+    approved_in: str | None = field(default=None, metadata=LATER)
     points: tuple[str, ...] = field(default=(), metadata=LATER)
 
 

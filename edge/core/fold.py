@@ -9,7 +9,9 @@ from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, with_check
 from edge.core.readings import MonotonicMs, UtcMs
-from edge.core.state import Durable, Moment, Pause, Presence, Running, Sample, Typed
+from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running, Sample, Typed
+
+_APPROVALS_MOST = 256
 
 
 def fold(durable: Durable, entry: Entry) -> Durable:
@@ -28,7 +30,11 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
         case "clock.anchored":
             return replace(durable, anchor=_anchor(body))
         case "guardian.present":
-            return replace(durable, guardians=_guardians(durable, entry, body))
+            return _guardian(durable, entry, body)
+        case "access.decided" if body.get("decision") == "granted":
+            return replace(durable, guardians=_gone(durable.guardians, body["worker"], None))
+        case "exit.tapped" if body.get("worker") is not None:
+            return _left(durable, body["worker"])
         case "instrument.checked":
             passed = Checked(body["done_ms"], body["by"], entry.seq) if body["passed"] else None
             register = with_check(durable.instruments, body["device"], Check(body["check"]), passed)
@@ -54,6 +60,11 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             return replace(durable, running={**durable.running, permit: begun})
         case "permit.confirmed":
             return replace(durable, harness={**durable.harness, permit: _presence(entry, body["by"])})
+        case "approver.present":
+            approval = Approval(body["worker"], body["permit_version"], entry.seq)
+            # Permits that never begin are never closed here: the oldest approvals go.
+            kept = list(without(durable.approvers, permit).items())[1 - _APPROVALS_MOST :]
+            return replace(durable, approvers={**dict(kept), permit: approval})
         case "permit.tripped":
             trip = Trip(permit, entry.seq, body["reason"], body["interlock"], None)
             return replace(durable, trips={**durable.trips, permit: trip})
@@ -66,32 +77,69 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
         case "permit.overdue" | "permit.recorded" | "permit.record_missed" if permit in durable.running:
             changes = _TIMES[entry.kind](entry)
             return replace(durable, running=_changed(durable.running, permit, **changes))
-        case "permit.sampled":
-            return replace(durable, samples=_with(durable.samples, permit, body["point"], _sample(entry, body)))
-        case "permit.noted":
-            noted = Typed(entry.seq, body["by"], body["typed"])
-            return replace(durable, typed=_with(durable.typed, permit, body["point"], noted))
-        case "permit.degraded":
-            return replace(
-                durable, by_hand=_with(durable.by_hand, permit, body["device"], _presence(entry, body["by"]))
-            )
-        case "permit.degraded_over":
-            return replace(durable, by_hand=_less(durable.by_hand, permit, body["device"]))
+        case "access.released" if permit in durable.running and body.get("certified_until_ms") is not None:
+            certified = {**durable.running[permit].certified, body["worker"]: body["certified_until_ms"]}
+            return replace(durable, running=_changed(durable.running, permit, certified=certified))
+        case "certificate.lapsed" if permit in durable.running:
+            certified = without(durable.running[permit].certified, body["worker"])
+            return replace(durable, running=_changed(durable.running, permit, certified=certified))
+        case "guardian.absent" if permit in durable.running:
+            unguarded = (*durable.running[permit].unguarded, body["area"])
+            return replace(durable, running=_changed(durable.running, permit, unguarded=unguarded))
         case "permit.trip_released":
             return replace(durable, trips=without(durable.trips, permit))
         case "permit.closed":
-            return replace(
-                durable,
-                running=without(durable.running, permit),
-                trips=without(durable.trips, permit),
-                pauses=without(durable.pauses, permit),
-                guardians=without(durable.guardians, permit),
-                harness=without(durable.harness, permit),
-                samples=without(durable.samples, permit),
-                typed=without(durable.typed, permit),
-                by_hand=without(durable.by_hand, permit),
-            )
-    return durable
+            return _closed(durable, permit)
+    said = _SAID.get(entry.kind)
+    return durable if said is None else said(durable, entry, permit, body)
+
+
+def _closed(durable: Durable, permit: str) -> Durable:
+    """Nothing is kept of a permit that was closed."""
+    return replace(
+        durable,
+        running=without(durable.running, permit),
+        trips=without(durable.trips, permit),
+        pauses=without(durable.pauses, permit),
+        guardians=without(durable.guardians, permit),
+        harness=without(durable.harness, permit),
+        approvers=without(durable.approvers, permit),
+        samples=without(durable.samples, permit),
+        typed=without(durable.typed, permit),
+        by_hand=without(durable.by_hand, permit),
+    )
+
+
+def _sampled(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """What was sampled at a point, passing or not, takes the place of what was before."""
+    last = Sample(_moment(entry), body["by"], body["passed"], body["version"], body["age_ms"])
+    return replace(durable, samples=_with(durable.samples, permit, body["point"], last))
+
+
+def _noted(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """What a person typed is kept to be shown."""
+    typed = Typed(entry.seq, body["by"], body["typed"])
+    return replace(durable, typed=_with(durable.typed, permit, body["point"], typed))
+
+
+def _degraded(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """Somebody stands in for a device."""
+    return replace(durable, by_hand=_with(durable.by_hand, permit, body["device"], _presence(entry, body["by"])))
+
+
+def _degraded_over(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """The device answers again."""
+    kept, others = without(durable.by_hand.get(permit, {}), body["device"]), without(durable.by_hand, permit)
+    return replace(durable, by_hand={**others, permit: kept} if kept else others)
+
+
+_SAID: Mapping[str, Callable[[Durable, Entry, str, Mapping[str, Any]], Durable]] = {
+    "permit.sampled": _sampled,
+    "permit.noted": _noted,
+    "permit.degraded": _degraded,
+    "permit.degraded_over": _degraded_over,
+}
+"""What people say of a permit, and what ends it."""
 
 
 _TIMES: Mapping[str, Callable[[Entry], dict[str, Any]]] = {
@@ -121,18 +169,8 @@ def _with(mapping: Mapping[str, Mapping[str, Any]], key: str, name: str, value: 
     return {**mapping, key: {**mapping.get(key, {}), name: value}}
 
 
-def _less(mapping: Mapping[str, Mapping[str, Any]], key: str, name: str) -> Mapping[str, Any]:
-    """The mapping of mappings with one value less."""
-    kept, others = without(mapping.get(key, {}), name), without(mapping, key)
-    return {**others, key: kept} if kept else others
-
-
 def _moment(entry: Entry) -> Moment:
     return Moment(entry.seq, entry.stamp.boot_id, MonotonicMs(entry.stamp.boottime_ms), entry.stamp.lowest_ms)
-
-
-def _sample(entry: Entry, body: Mapping[str, Any]) -> Sample:
-    return Sample(_moment(entry), body["by"], body["passed"], body["version"], body["age_ms"])
 
 
 def without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -164,11 +202,46 @@ def _anchor(body: Mapping[str, Any]) -> Anchor:
     )
 
 
-def _guardians(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> dict[str, Mapping[str, Presence]]:
-    """Each permit's guardians by area, with this one."""
-    presence = _presence(entry, body["worker"])
-    held = durable.guardians
-    return {**held, **{permit: {**held.get(permit, {}), body["area"]: presence} for permit in body["permits"]}}
+def _left(durable: Durable, worker: str) -> Durable:
+    """Who went out is at no work any more."""
+    running = durable.running
+    for permit, each in running.items():
+        if worker in each.certified:
+            running = _changed(running, permit, certified=without(each.certified, worker))
+    return replace(durable, running=running)
+
+
+_Guardians = Mapping[str, Mapping[str, Presence]]
+
+
+def _guardian(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
+    """A guardian is at an area, for these permits, and at no other any more."""
+    area, presence = body["area"], _presence(entry, body["worker"])
+    held = _gone(durable.guardians, body["worker"], area)
+    running = durable.running
+    for permit in body["permits"]:
+        held = {**held, permit: {**held.get(permit, {}), area: presence}}
+        if permit in running:
+            kept = tuple(each for each in running[permit].unguarded if each != area)
+            running = _changed(running, permit, unguarded=kept)
+    return replace(durable, guardians=held, running=running)
+
+
+def _gone(guardians: _Guardians, worker: str, area: str | None) -> _Guardians:
+    """Who was seen at ``area``, or went in as a worker (None), is no guardian anywhere else."""
+
+    def left(presence: Presence, where: str) -> bool:
+        return presence.worker == worker and where != area and not presence.left
+
+    if not any(left(presence, where) for places in guardians.values() for where, presence in places.items()):
+        return guardians
+    return {
+        permit: {
+            where: replace(presence, left=True) if left(presence, where) else presence
+            for where, presence in places.items()
+        }
+        for permit, places in guardians.items()
+    }
 
 
 def _presence(entry: Entry, worker: str) -> Presence:

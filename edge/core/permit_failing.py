@@ -1,5 +1,6 @@
 """Every reason why one permit opens nothing to one person now."""
 
+from edge.core.approving import approver_absent
 from edge.core.by_hand import stands_in
 from edge.core.certificates import certificate_failing
 from edge.core.facts import Token
@@ -37,6 +38,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(Reason.LINKED_PERMIT_NOT_IN_FORCE, permit)
     for reason in each.not_upgraded:
         fail(reason)
+    if approver_absent(question, each):
+        fail(Reason.APPROVER_ABSENT, each.permit.approver)
     for reason, point in unsampled(each.points):
         fail(reason, point)
     if not each.analysed_today:

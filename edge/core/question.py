@@ -64,6 +64,7 @@ class PermitSlice:
     incomplete: tuple[str, ...] = field(default=(), metadata=LATER)
     not_upgraded: tuple[Reason, ...] = field(default=(), metadata=LATER)
     analysed_today: bool = field(default=True, metadata=LATER)
+    approver_seen: bool = field(default=False, metadata=LATER)
     points: tuple[PointAge, ...] = field(default=(), metadata=LATER)
     by_hand: tuple[StandIn, ...] = field(default=(), metadata=LATER)
 
@@ -105,8 +106,8 @@ class Failing:
 class Decision:
     """The answer. ``permit`` is the one that granted; ``guards`` those whose guardian this is.
 
-    ``freeze`` are permits to freeze with an alarm: out of area, or overtime. ``by_hand`` are those on whose word a
-    grant rests in the place of an instrument.
+    ``freeze`` are permits to freeze with an alarm: out of area, or overtime. ``approves`` are those whose approver is
+    here now. ``by_hand`` are those on whose word a grant rests in the place of an instrument.
     """
 
     outcome: Outcome
@@ -117,4 +118,5 @@ class Decision:
     guards: tuple[str, ...]
     freeze: tuple[str, ...]
     conditions: tuple[Condition, ...]
+    approves: tuple[str, ...] = ()
     by_hand: tuple[StandIn, ...] = ()

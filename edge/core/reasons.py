@@ -59,6 +59,7 @@ class Reason(Enum):
     PERMIT_NOT_ISSUED = "permit_not_issued"
     PERMIT_SUSPENDED = "permit_suspended"
     PERMIT_CLOSED = "permit_closed"
+    APPROVER_ABSENT = "approver_absent"
     NOT_UPGRADED_HOLIDAY = "not_upgraded_holiday"
     NOT_UPGRADED_REST_DAY = "not_upgraded_rest_day"
     NOT_UPGRADED_NIGHT = "not_upgraded_night"
@@ -85,6 +86,7 @@ class Reason(Enum):
     GRANTED = "granted"
     GRANTED_BY_HAND = "granted_by_hand"
     GUARDIAN_PRESENT = "guardian_present"
+    APPROVER_PRESENT = "approver_present"
     EXIT = "exit"
     DOOR_HELD = "door_held"
     DOOR_FORCED = "door_forced"
@@ -167,6 +169,9 @@ WORDS: dict[Reason, Words] = {
     Reason.PERMIT_NOT_ISSUED: Words("作业许可尚未签发", "Permit not issued yet"),
     Reason.PERMIT_SUSPENDED: Words("作业许可暂停中", "Permit suspended"),
     Reason.PERMIT_CLOSED: Words("作业许可已关闭", "Permit closed"),
+    Reason.APPROVER_ABSENT: Words(
+        "审批人未到现场，请审批人先到门口刷卡", "Approver was not on site: the approver taps at the door first"
+    ),
     Reason.NOT_UPGRADED_HOLIDAY: Words(
         "节假日动火须升级管理，请重新办票", "Holiday: hot work needs a permit one grade up"
     ),
@@ -219,6 +224,7 @@ WORDS: dict[Reason, Words] = {
         "准许进入：检测仪无应答，人工确认，注意防护", "Enter: a detector is silent and was confirmed by hand: take care"
     ),
     Reason.GUARDIAN_PRESENT: Words("监护人已到位", "Guardian recorded as present"),
+    Reason.APPROVER_PRESENT: Words("审批人已到场", "Approver recorded as on site"),
     Reason.EXIT: Words("请出", "Exit"),
     Reason.DOOR_HELD: Words("门未关，请关门", "Door held open: shut it"),
     Reason.DOOR_FORCED: Words("门被强行打开，已报警", "Door forced open: alarm raised"),

@@ -17,12 +17,16 @@ from edge.core.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Somebody did something for a permit at that moment of that boot; on another boot it no longer counts."""
+    """Somebody did something for a permit at that moment of that boot; on another boot it no longer counts.
+
+    ``left``: they were seen elsewhere since.
+    """
 
     worker: str
     entry: int
     boot_id: str
     boottime_ms: MonotonicMs
+    left: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ class Running:
     ``packs`` are the versions of rule packs that it began under, which it keeps; those that began before entries said
     so have none. ``ends_ms`` is when it ends by what was known then, UTC, exclusive; ``overdue`` whether that was told.
     ``recorded`` and ``analysed`` are the last record of its readings and the last passing analysis; ``record_missed``:
-    a record was overdue and none was made since.
+    a record was overdue and none was made since. ``unguarded`` are areas whose guardian was told to be gone.
+    ``certified`` tells of the people who went in when their certificates end, UTC ms, exclusive, until that is told.
     """
 
     permit: str
@@ -89,6 +94,17 @@ class Running:
     recorded: Moment | None = field(default=None, metadata=LATER)
     record_missed: bool = field(default=False, metadata=LATER)
     analysed: Moment | None = field(default=None, metadata=LATER)
+    unguarded: tuple[str, ...] = field(default=(), metadata=LATER)
+    certified: Mapping[str, int] = field(default_factory=dict, metadata=LATER)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The approver of that version of a permit was at a door of its area."""
+
+    worker: str
+    version: int
+    entry: int
 
 
 Work: TypeAlias = Permit | Running
@@ -115,6 +131,7 @@ class Durable:
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     guardians: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict)
     harness: Mapping[str, Presence] = field(default_factory=dict)
+    approvers: Mapping[str, Approval] = field(default_factory=dict, metadata=LATER)
     instruments: Register = field(default_factory=dict)
     anchor: Anchor | None = None
     lowest_ms: int = 0

@@ -7,23 +7,27 @@ from typing import assert_never
 
 from edge.core import codec
 from edge.core.alarms import ALARMS, alarms_of
+from edge.core.approving import approver_seen
 from edge.core.asking import ask
 from edge.core.by_hand import degraded
+from edge.core.certificates import certified_until_ms
 from edge.core.decision import decide
 from edge.core.doors import Event, Passage
 from edge.core.entries import Json
 from edge.core.facts import Facts, Side, Tap
+from edge.core.guarding import moved, taken_over_from
 from edge.core.interlocks import Condition
 from edge.core.messages import Gather, Indicate, Light, ReleaseExit, Timer, Unlock
 from edge.core.passing import advance_door, relock_held
 from edge.core.permits import ended, ends_ms
-from edge.core.question import Decision, Outcome, Question
+from edge.core.question import Decision, Outcome, PermitSlice, Question
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
 from edge.core.rules import strictest
 from edge.core.site import permit_type_of
 from edge.core.state import Grant
 from edge.core.turn import Turn
+from edge.core.working import look_at_work
 
 _GATHERS = 2
 _GATHERED_MOST = 64
@@ -121,13 +125,12 @@ def _condition(condition: Condition) -> dict[str, Json]:
 
 def _answer(turn: Turn, question: Question, decision: Decision, entry: int) -> None:
     tap = question.tap
+    _approve(turn, question, decision)
     match decision.outcome:
         case Outcome.GRANTED:
             _await_record(turn, question, decision, entry)
         case Outcome.NOTED:
-            for permit in decision.guards:
-                body = {"permits": [permit], "worker": decision.worker, "area": question.area}
-                turn.author("guardian.present", body, permit=permit)
+            _guard(turn, question, decision)
             _indicate(turn, tap.door, Light.GREEN, decision.primary)
         case Outcome.DENIED | Outcome.REVIEW:
             _indicate(turn, tap.door, Light.RED, decision.primary)
@@ -139,6 +142,24 @@ def _answer(turn: Turn, question: Question, decision: Decision, entry: int) -> N
             assert_never(decision.outcome)
 
 
+def _approve(turn: Turn, question: Question, decision: Decision) -> None:
+    """The approver was here: once for each version of a permit."""
+    for permit in question.facts.permits:
+        if permit.permit in decision.approves and not approver_seen(turn.state, permit):
+            body = {"worker": decision.worker, "area": question.area, "permit_version": permit.version}
+            turn.author("approver.present", body, permit=permit.permit)
+
+
+def _guard(turn: Turn, question: Question, decision: Decision) -> None:
+    assert decision.worker is not None
+    named = {each.permit: each for each in question.facts.permits}
+    for permit in decision.guards:
+        relieved = taken_over_from(turn, named[permit], question.area, decision.worker)
+        body = {"permits": [permit], "worker": decision.worker, "area": question.area, "took_over_from": relieved}
+        turn.author("guardian.present", body, permit=permit)
+    moved(turn, decision.worker)
+
+
 def _await_record(turn: Turn, question: Question, decision: Decision, entry: int) -> None:
     assert decision.permit is not None
     assert decision.worker is not None
@@ -146,6 +167,7 @@ def _await_record(turn: Turn, question: Question, decision: Decision, entry: int
     grant = Grant(entry, question.tap, question.facts, decision.permit, decision.worker, turn.now_ms, give_up)
     turn.change(pending={**turn.state.pending, entry: grant})
     turn.timer(Timer.GRANT, str(entry), turn.state.site.policy.give_up_ms)
+    moved(turn, decision.worker)
     _indicate(turn, question.tap.door, Light.AMBER, decision.primary)
 
 
@@ -197,12 +219,12 @@ def _judge_again(turn: Turn, grant: Grant) -> None:
         named = tuple(each for each in question.permits if each.permit.permit == grant.permit)
         decision = decide(replace(question, permits=named))
         if decision.outcome is Outcome.GRANTED:
-            _release(turn, grant, decision)
+            _release(turn, grant, named, decision)
         else:
             _withdraw(turn, grant, decision.primary)
 
 
-def _release(turn: Turn, grant: Grant, decision: Decision) -> None:
+def _release(turn: Turn, grant: Grant, named: tuple[PermitSlice, ...], decision: Decision) -> None:
     door = grant.tap.door
     until = MonotonicMs(turn.now_ms + turn.state.site.doors[door].timing.release_ms)
     turn.command(Unlock(door, grant.entry, until))
@@ -210,7 +232,11 @@ def _release(turn: Turn, grant: Grant, decision: Decision) -> None:
     _indicate(turn, door, Light.AMBER if decision.by_hand else Light.GREEN, decision.primary)
     if grant.permit not in turn.state.durable.running:
         _begin(turn, grant)
-    turn.author("access.released", {"door": door, "entry": grant.entry}, permit=grant.permit)
+    trades = tuple(trade for each in named if each.permit_type is not None for trade in each.permit_type.certificates)
+    until_ms = certified_until_ms(turn.now.clock, grant.facts.certificates, trades)
+    body: dict[str, Json] = {"door": door, "entry": grant.entry, "worker": grant.worker, "certified_until_ms": until_ms}
+    turn.author("access.released", body, permit=grant.permit)
+    look_at_work(turn, grant.permit)
     advance_door(turn, door, Event.RELEASE, Passage(grant.entry, grant.permit, grant.worker))
 
 

@@ -7,7 +7,9 @@ it allows counts.
 from edge.core.alarms import ALARMS, RECORD_MISSED
 from edge.core.clock import ClockInterval
 from edge.core.entries import Json
+from edge.core.guarding import guard, guard_delay_ms
 from edge.core.interlocks import Condition
+from edge.core.lapses import lapse, lapse_delay_ms
 from edge.core.messages import Timer
 from edge.core.passing import lock_now
 from edge.core.permits import ends_ms
@@ -61,18 +63,32 @@ def arm_all(turn: Turn) -> None:
 
 
 def work_due(turn: Turn, permit: str) -> None:
-    """A time of running work may be full: its end, or its next record."""
+    """A time of running work may be full: its end, its next record, its guardian's tap, a certificate."""
     running = turn.state.durable.running.get(permit)
     if running is None:
         return
     _end(turn, running)
     _record(turn, running)
+    guard(turn, running)
+    lapse(turn, running)
     _arm(turn, permit)
+
+
+def look_at_work(turn: Turn, permit: str) -> None:
+    """Set the timer of work that runs anew: somebody joined it."""
+    if permit in turn.state.durable.running:
+        _arm(turn, permit)
 
 
 def _arm(turn: Turn, permit: str) -> None:
     running = turn.state.durable.running[permit]
-    delays = [each for each in (_end_delay_ms(turn, running), _record_delay_ms(turn, running)) if each is not None]
+    times = (
+        _end_delay_ms(turn, running),
+        _record_delay_ms(turn, running),
+        guard_delay_ms(turn, running),
+        lapse_delay_ms(turn, running),
+    )
+    delays = [each for each in times if each is not None]
     if delays:
         turn.timer(Timer.WORK, permit, max(0, min(*delays, _LOOK_MS)))
 

@@ -60,6 +60,7 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "areas": list(permit.areas),
         "workers": list(permit.workers),
         "guardians": list(permit.guardians),
+        "approver": permit.approver,
         "not_before_ms": permit.not_before_ms,
         "not_after_ms": permit.not_after_ms,
         "ends_ms": ends_ms(permit, _strictest_type(state, permit, now)),

@@ -169,7 +169,7 @@ class AuthorityReader:
         """
         names = dict.fromkeys(link for permit in permits for link in permit.links)
         found = map(self.permit, names)
-        return tuple(replace(each, workers=(), guardians=()) for each in found if each is not None)
+        return tuple(replace(each, workers=(), guardians=(), approver=None) for each in found if each is not None)
 
     def certificates(self, worker: str) -> tuple[Certificate, ...]:
         """A worker's certificates, at most 64."""
@@ -259,6 +259,8 @@ def _permit(row: tuple[str, bytes, int]) -> Permit:
         revoked=bool(revoked),
         links=tuple(record.get("links", ())),
         grade=record.get("grade"),
+        approver=record.get("approver"),
+        approved_in=record.get("approved_in"),
         points=tuple(record.get("points", ())),
     )
 

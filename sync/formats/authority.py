@@ -96,6 +96,9 @@ RECORDS: Mapping[Kind, Table] = {
         "position": Field(Text(256), required=False),
         # What hot work would be by itself where it is managed one grade up (GB 30871-2022 5.1.1): a type of A.2.
         "grade": Field(Identifier(16), required=False),
+        # Who approved it, and the area where they were shown to be then (GB 30871-2022 4.11, AQ 3064.2-2025 5.5.2).
+        "approver": Field(_ID, required=False),
+        "approved_in": Field(_ID, required=False),
         # Where gas is sampled before work begins (GB 30871-2022 5.3.1, 6.3b; GB 46768-2025 5.8.6): top, middle, left.
         "points": Field(ListOf(Identifier(32), least=1, most=16), required=False),
         "permit_version": Field(Whole(0, 2**31 - 1), required=False),

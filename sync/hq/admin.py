@@ -330,12 +330,15 @@ def _claims(
     if found is None:
         raise Refusal(RefusalCode.BADGE, f"permit {permit}: unknown or revoked; import the permit first")
     record = found.record
-    if worker not in record["workers"] and worker not in record["guardians"]:
-        raise Refusal(RefusalCode.BADGE, f"worker {worker}: neither a worker nor a guardian of permit {permit}")
+    approves = worker == record.get("approver")
+    if worker not in record["workers"] and worker not in record["guardians"] and not approves:
+        raise Refusal(RefusalCode.BADGE, f"worker {worker}: no worker, guardian or approver of permit {permit}")
     issuer = current(transaction, place.authority_origin, Kind.ISSUER, _ISSUER)
     if issuer is None or now_ms >= end_ms(issuer.record["not_after"]):
         raise Refusal(RefusalCode.BADGE, f"issuer {_ISSUER}: revoked, or its year is over: gateways refuse its badges")
-    not_before_s = max(now_ms - _CLOCK_SLACK_MS, record["start"]) // 1000
+    # The approver comes to the place before the work may begin.
+    begins_ms = now_ms - _CLOCK_SLACK_MS if approves else max(now_ms - _CLOCK_SLACK_MS, record["start"])
+    not_before_s = begins_ms // 1000
     until_s = min(end_ms(record["end"]), end_ms(issuer.record["not_after"])) // 1000
     expires_s = min(until_s, not_before_s + badge_token.WINDOW_S_MAX)
     if expires_s <= max(not_before_s, now_ms // 1000):

@@ -102,6 +102,16 @@ def _wind():
     return _tap(prepare=lambda bench: bench.block("wind1", 80))
 
 
+@produces(Reason.APPROVER_ABSENT)
+def _approver_absent():
+    return _changed(approver="a1")
+
+
+@produces(Reason.APPROVER_PRESENT)
+def _approver_present():
+    return _tap(facts("a1", permits=[permit(approver="a1")]))
+
+
 @produces(Reason.LINKED_PERMIT_MISSING, Reason.LINKED_PERMIT_NOT_IN_FORCE)
 def _links():
     p1, p2 = permit(links=("P2", "P3")), permit("P2", links=("P1",), status=6)

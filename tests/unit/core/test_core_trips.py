@@ -443,13 +443,13 @@ def test_polls_that_fail_put_off_no_trip():
 def test_a_permit_that_hq_binds_to_a_device_already_silent_trips():
     """The device's timer ran out long ago, for another permit: it runs anew for this one."""
     bench = Bench().start()
-    p1, p2 = permit(), permit("P2", areas=("south",))
+    p1, p2 = permit(), permit("P2", areas=("south",), guardians=("g2",))
     bench.authority(p1, p2)
     bench.record()
     bench.settle(gas1=30, wind1=40, gas2=20)
     for name in ("g1", "w1"):
         bench.tap(facts(name, [p1]))
-        bench.tap(facts(name, [p2]), door="d3")
+        bench.tap(facts(name.replace("g1", "g2"), [p2]), door="d3")
     bench.record()
     bench.wait(30_001)
     for device in ("gas1", "wind1"):

@@ -1,11 +1,14 @@
 """Work that runs, against the clock (row W06): its end, its records, its breaks, the analysis of each day."""
 
+from dataclasses import replace
+
 import pytest
 from sites import (
     EPOCH_MS,
     GAS,
     HOUR_MS,
     OXYGEN,
+    POLICY,
     UNTIL_MS,
     Bench,
     begun_bench,
@@ -17,6 +20,7 @@ from sites import (
     kinds,
     permit,
     ready_bench,
+    replace_site,
 )
 
 from edge.core.clock import ClockInterval, ClockSource
@@ -30,6 +34,12 @@ CHINA_MS = 8 * HOUR_MS
 
 def work_due(bench: Bench, name: str = "P1"):
     return bench.go(TimerDue(Timer.WORK, name))
+
+
+def patient(bench: Bench) -> Bench:
+    """The same site, where a guardian's tap counts for days."""
+    replace_site(bench, policy=replace(POLICY, guardian_ms=30 * DAY_MS))
+    return bench
 
 
 def utc_ms(bench: Bench) -> int:
@@ -50,7 +60,7 @@ def next_look_ms(made) -> int:
 
 
 def test_work_that_reaches_its_end_is_overdue_at_that_millisecond_and_not_before():
-    bench = at(begun_bench(), UNTIL_MS - 1)
+    bench = at(patient(begun_bench()), UNTIL_MS - 1)
     made = work_due(bench)
     assert kinds(made) == []
     assert next_look_ms(made) == bench.now_ms + 1
@@ -79,7 +89,7 @@ def test_work_that_ended_while_the_gateway_was_off_is_overdue_at_the_start_even_
 
 
 def test_doubt_about_the_time_makes_nothing_overdue():
-    bench = at(begun_bench(), UNTIL_MS)
+    bench = at(patient(begun_bench()), UNTIL_MS)
     bench.clock = ClockInterval(UtcMs(UNTIL_MS - 1), UtcMs(UNTIL_MS + 5_000), ClockSource.HQ)
     assert kinds(work_due(bench)) == []
     bench.clock = ClockInterval(UtcMs(UNTIL_MS), UtcMs(UNTIL_MS + 5_000), ClockSource.HQ)
@@ -117,7 +127,7 @@ def confined_bench() -> Bench:
     assert decided(made)["reasons"] == []
     bench.record()
     assert "P1" in bench.state.durable.running
-    return bench
+    return patient(bench)
 
 
 def good(bench: Bench) -> Bench:
@@ -154,7 +164,7 @@ def test_a_record_that_cannot_be_made_is_missed_after_two_hours_and_not_at_two_h
 
 
 def test_hot_work_asks_for_no_records():
-    bench = begun_bench()
+    bench = patient(begun_bench())
     assert kinds(work_due(bench.wait(5 * HOUR_MS))) == []
 
 

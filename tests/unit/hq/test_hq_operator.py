@@ -185,7 +185,12 @@ def test_a_badge_lasts_one_shift_at_most_and_begins_with_its_permit(folder: Path
 
 @pytest.mark.parametrize(
     ("who", "which", "what"),
-    [("w2", "P1", "worker w2"), ("w1", "P9", "permit P9"), ("w3", "P1", "neither"), ("w1", "P2", "over")],
+    [
+        ("w2", "P1", "worker w2"),
+        ("w1", "P9", "permit P9"),
+        ("w3", "P1", "no worker, guardian or approver"),
+        ("w1", "P2", "over"),
+    ],
 )
 def test_no_badge_without_worker_permit_and_time(folder: Path, who: str, which: str, what: str) -> None:
     over = permit("P2", 8, start=NOW_MS - 9_000_000, end=NOW_MS - 1_000)
