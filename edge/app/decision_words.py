@@ -13,6 +13,7 @@ from edge.core.overrides import Bearing
 from edge.core.question import Decision, Failing, Outcome, PermitSlice, Question
 from edge.core.rules import PermitType
 from edge.core.said import spoken
+from edge.core.samples import PointAge
 
 _OUTCOMES: Mapping[Language, Mapping[Outcome, str]] = {
     "en": {
@@ -56,6 +57,9 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "relied": "what it measures is demanded here and does not count",
         "past": "PAST ITS TIME, not lifted",
         "lives": "lives",
+        "by_hand": "{device} CONFIRMED BY HAND by {by}, {age} ago (at most {allowed}), entry {entry}",
+        "points": "sample points: {points}",
+        "point": "{point} {age} (at most {allowed})",
         "never": "never",
         "ago": "{age} ago",
         "reason": "{code}{about}: {words}",
@@ -110,6 +114,9 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "relied": "此处需要其读数，旁路期间不计",
         "past": "已超时，未解除",
         "lives": "有效",
+        "by_hand": "{device} 人工确认：{by}，{age} 前（至多 {allowed}），第 {entry} 条",
+        "points": "取样点：{points}",
+        "point": "{point} {age}（至多 {allowed}）",
         "never": "从未",
         "ago": "{age} 前",
         "reason": "{code}{about}：{words}",
@@ -239,7 +246,13 @@ def _permit_lines(question: Question, each: PermitSlice, decision: Decision, lan
     watched = text["guardian"].format(age=guardian, limit=limit, harness=harness)
     approver = [] if permit.approver is None else [_approver(each, text)]
     overrides = [_override(bears, text) for bears in each.overrides]
-    return [line, *(f"  {one}" for one in (watched, *approver, *said, *near, *overrides))]
+    lines = [line, *(f"  {one}" for one in (watched, *approver, *said, *near, *overrides))]
+    for person in each.by_hand:
+        ages = {"age": seconds(person.age_ms), "allowed": seconds(person.allowed_ms)}
+        words = text["by_hand"].format(device=person.device, by=person.by, entry=person.entry, **ages)
+        lines.append("  " + words)
+    points = ", ".join(_point(point, text) for point in each.points)
+    return [*lines, "  " + text["points"].format(points=points)] if points else lines
 
 
 def _approver(each: PermitSlice, text: Mapping[str, str]) -> str:
@@ -253,6 +266,11 @@ def _override(each: Bearing, text: Mapping[str, str]) -> str:
     standing = "past" if each.over else "relied" if each.relied else "lives"
     named = {"override": each.override, "subject": each.subject, "owner": each.owner}
     return text["override"].format(**named, until=instant(each.until_ms), standing=text[standing])
+
+
+def _point(point: PointAge, text: Mapping[str, str]) -> str:
+    age = text["never"] if point.age_ms is None else text["ago"].format(age=seconds(point.age_ms))
+    return text["point"].format(point=point.point, age=age, allowed=seconds(point.allowed_ms))
 
 
 def _type_name(code: str, known: PermitType | None, language: Language) -> str:

@@ -63,12 +63,20 @@ KINDS: Mapping[str, Words] = {
     ),
     "permit.closed": Words("作业票关闭", "a permit was closed"),
     "permit.confirmed": Words("监护人已确认", "a guardian confirmed something before work"),
+    "permit.degraded": Words(
+        "降级：检测仪无应答，监护人人工确认", "degraded: the guardian stands in for a silent instrument"
+    ),
+    "permit.degraded_over": Words(
+        "检测仪已恢复应答，人工确认结束", "an instrument answers again, the confirmation by hand ended"
+    ),
+    "permit.noted": Words("人工填写的数值，不作依据", "values typed by hand, never counted"),
     "permit.overdue": Words("作业超时未结束", "running work reached its end and was not closed"),
     "permit.paused": Words("作业暂停", "work was paused"),
     "permit.record_missed": Words("读数记录逾期", "a record of the readings is overdue"),
     "permit.recorded": Words("读数已记录", "the readings were recorded"),
     "permit.resumed": Words("作业恢复", "work was resumed"),
     "permit.retested": Words("跳闸后复测", "a re-test after a trip"),
+    "permit.sampled": Words("取样点气体取样", "gas was sampled at a point"),
     "permit.trip_released": Words("跳闸已解除", "a trip was lifted"),
     "permit.too_near": Words(
         "附近有相互影响的作业同时进行，距离不足", "running work is too near to other work that runs"
@@ -103,11 +111,14 @@ _LABELS: Mapping[str, Words] = {
     "before_ms": Words("早于", "before"),
     "believed": Words("已采信条数", "believed"),
     "by": Words("操作人", "by"),
+    "by_hand": Words("人工确认", "confirmed by hand"),
     "cause": Words("原因", "cause"),
     "check": Words("检查", "check"),
     "condition": Words("条件", "condition"),
+    "counted": Words("作为依据", "counted"),
     "count": Words("数量", "count"),
     "decision": Words("判定", "decision"),
+    "degraded": Words("降级", "degraded"),
     "device": Words("设备", "device"),
     "distance_cm": Words("距离（cm）", "distance, cm"),
     "done_ms": Words("检查时间", "done"),
@@ -149,8 +160,10 @@ _LABELS: Mapping[str, Words] = {
     "permit_version": Words("作业票版本", "permit version"),
     "permits": Words("作业票", "permits"),
     "protection": Words("被旁路的保护", "protection overridden"),
+    "point": Words("取样点", "sample point"),
     "quality": Words("读数质量", "quality"),
     "reader": Words("读卡器", "reader"),
+    "readings": Words("读数", "readings"),
     "releases": Words("解除的冻结", "freezes released"),
     "retest": Words("复测记录", "re-test entry"),
     "review": Words("须复审", "to be reviewed"),
@@ -162,10 +175,14 @@ _LABELS: Mapping[str, Words] = {
     "size": Words("条数", "size"),
     "source": Words("来源", "source"),
     "speaks": Words("现行版本", "what holds now"),
+    "rules": Words("规则", "rules"),
+    "silent_ms": Words("已无应答", "silent for"),
+    "stands_ms": Words("最长有效", "counts at most"),
     "step_ms": Words("跳变", "step"),
     "subject": Words("对象", "subject"),
     "took_over_from": Words("交班监护人", "took over from"),
     "trip": Words("跳闸记录", "trip entry"),
+    "typed": Words("人工填写", "typed by hand"),
     "uncertainty_ms": Words("误差", "doubt"),
     "until": Words("至此日止", "in force until"),
     "until_ms": Words("截止时间", "until"),
@@ -182,14 +199,16 @@ WHAT: Mapping[str, Words] = {
     GapWhy.REFUSED.value: Words("读数无法保存", "readings that cannot be stored"),
     GapWhy.RESTART.value: Words("网关未在运行", "the gateway was not running"),
     "files": Words("封存文件", "sealed files"),
-    "readings": Words("读数", "readings"),
     "rows": Words("数据库中的读数副本", "rows in the database"),
     **CONFIRMATIONS,
 }
 """What a code in the field ``what`` of an entry says."""
 
 _FIGURE = frozenset({"steps", "resolution", "unit", "highest_good", "lowest_good"})
-_DURATIONS = frozenset({"age_ms", "lasts_ms", "left_ms", "period_ms", "step_ms", "uncertainty_ms"})
+_DURATIONS = frozenset(
+    {"age_ms", "lasts_ms", "left_ms", "period_ms", "silent_ms", "stands_ms", "step_ms", "uncertainty_ms"}
+)
+_READ = frozenset({"interlock", "steps", "resolution", "unit"})
 _QUIET = frozenset({"simulated", "question", "reason", "reasons", "failing", "conditions"})
 
 _LINES: Mapping[Language, Mapping[str, str]] = {
@@ -314,6 +333,8 @@ def _value(name: str, value: Any, language: Language) -> str:
         return "; ".join(map(str, value))
     if isinstance(value, list):
         return ", ".join(_value("", each, language) for each in value)
+    if isinstance(value, Mapping) and value.keys() == _READ:
+        return f"{value['interlock']} {figure(value['steps'], value['resolution'], value['unit'])}"
     if isinstance(value, Mapping):
         return " ".join(f"{key}={each}" for key, each in value.items())
     return str(value)

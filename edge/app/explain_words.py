@@ -55,6 +55,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "any_break": "  after any break: a passing re-test before work goes on (alarm 03)",
         "daily": "  a new analysis on each further day (alarm 04)",
         "record": "  readings recorded every {minutes} min (alarm 05)",
+        "sample": "  a passing sample at each point that the permit names, at most {minutes} min old (alarms 01, 02)",
         "approver": "  approved by {approver}",
         "condition": "  {words}",
         "source": "    {clause} [{mark}: {how}], rule {rule}, in force since {since}{until}",
@@ -63,6 +64,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "basis": "    basis: {gas}, {figures}; exactly {exact} {unit}; {clause} [{mark}]",
         "lel": "explosive limits {figures} %vol",
         "mass": "{limit} {figure} mg/m3, {mass} g/mol, {volume} L/mol",
+        "manual": "    while it does not answer: only on the guardian's word, with a photo [D]",
         "decides": "    decides on this channel",
         "stricter": "    stricter here: {rules}",
         "now": "    now {figure}, {quality}, {age} old: {verdict}",
@@ -107,6 +109,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "any_break": "  任何中断：恢复作业前须复测合格（报警 03）",
         "daily": "  跨日作业每日须重新分析（报警 04）",
         "record": "  每 {minutes} min 记录一次读数（报警 05）",
+        "sample": "  作业票列有取样点时：每点取样合格，至作业开始不超过 {minutes} min（报警 01、02）",
         "approver": "  审批：{approver}",
         "condition": "  {words}",
         "source": "    {clause} [{mark}：{how}]，规则 {rule}，自 {since} 起施行{until}",
@@ -115,6 +118,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "basis": "    依据：{gas}，{figures}；精确值 {exact} {unit}；{clause} [{mark}]",
         "lel": "爆炸下限 {figures} %vol",
         "mass": "{limit} {figure} mg/m3，{mass} g/mol，{volume} L/mol",
+        "manual": "    检测仪无应答时：仅凭监护人确认并附照片 [D]",
         "decides": "    该通道以此为准",
         "stricter": "    本处更严：{rules}",
         "now": "    当前 {figure}，{quality}，距今 {age}：{verdict}",
@@ -233,11 +237,13 @@ def _type_lines(each: ExplainedArea, known: PermitType, language: Language) -> l
 
 
 def _time_lines(known: PermitType, text: Mapping[str, str]) -> Iterator[str]:
-    """The breaks, days and records of work of that type."""
+    """The breaks, days, samples and records of work of that type."""
     if known.break_ms is not None:
         yield text["break" if known.break_ms else "any_break"].format(minutes=known.break_ms // _MINUTE_MS)
     if known.daily_analysis:
         yield text["daily"]
+    if known.sample_ms is not None:
+        yield text["sample"].format(minutes=known.sample_ms // _MINUTE_MS)
     if known.record_ms is not None:
         yield text["record"].format(minutes=known.record_ms // _MINUTE_MS)
 
@@ -265,6 +271,7 @@ def _condition_lines(
     lines = [text["condition"].format(words=_words(rule, language)), _source(each, language), limit]
     lines += _basis(each, language)
     lines.append(text["stricter"].format(rules=", ".join(each.stricter)) if each.stricter else text["decides"])
+    lines += [text["manual"]] if interlock.manual else []
     return [*lines, _reading_line(each, answers, language)]
 
 

@@ -13,7 +13,7 @@ from edge.config import load
 from edge.config_values import Config
 from edge.ports.errors import RefusedError, TransientError
 from edge.runtime.control import request
-from edge.runtime.request_checks import PHOTO_BYTES_MAX, check_act, photo_type
+from edge.runtime.request_checks import PHOTO_BYTES_MAX, act_details, check_act, photo_type
 
 Understood = TypeVar("Understood")
 
@@ -70,7 +70,8 @@ def _ready_lines(found: Mapping[str, Any], language: Language, judge: bool) -> l
         lines += override_lines(found["status"]["overrides"], language) if judge else []
     lines += [f"  {each['code']}: {each['zh']} / {each['en']}" for each in found.get("missing", [])]
     for worker in found.get("workers", []) if judge else []:
-        lines.append(f"  {worker['worker']} @ {worker['area']}: {worker['outcome']}")
+        by_hand = f", 人工确认 / confirmed by hand: {', '.join(worker['by_hand'])}" if worker["by_hand"] else ""
+        lines.append(f"  {worker['worker']} @ {worker['area']}: {worker['outcome']}{by_hand}")
         for each in worker["missing"]:
             detail = f" [{each['detail']}]" if each["detail"] else ""
             lines.append(f"    {each['code']}{detail}: {each['zh']} / {each['en']}")
@@ -82,17 +83,18 @@ def act(
     act_on: tuple[str, str, str, str],
     photo: Path | None,
     json_to: str | None,
-    what: str | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """A named person confirms ``what``, re-tests or releases."""
+    """A named person confirms, re-tests, samples or releases; ``more`` is what this act says besides."""
     action, permit, by, why = act_on
     config = load(config_path)
+    details = dict(more or {})
     try:
         check_act(permit, by, why)
+        act_details(details)
     except RefusedError as error:
         raise click.UsageError(str(error)) from None
-    message = {"do": "act", "action": action, "permit": permit, "by": by, "why": why}
-    message |= {} if what is None else {"what": what}
+    message = {"do": "act", "action": action, "permit": permit, "by": by, "why": why, **details}
     found = (
         ask(config, message)
         if photo is None

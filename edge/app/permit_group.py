@@ -48,26 +48,8 @@ def _by_a_person(function: Callable[..., Any]) -> Callable[..., Any]:
     return config_option(click.argument("permit_id")(function))
 
 
-@permit.command("confirm")
-@_by_a_person
-@click.option(
-    "--what",
-    type=click.Choice([each.value for each in Confirmation]),
-    default=Confirmation.HARNESS.value,
-    show_default=True,
-    help="What is confirmed.",
-)
-def permit_confirm(
-    config_path: Path, permit_id: str, by: str, reason: str, photo: Path | None, json_to: str | None, what: str
-) -> None:
-    """The guardian confirms that the harness is worn (height work, until a camera can), or what is due before work."""
-    from edge.app import local_commands
-
-    local_commands.act(config_path, ("confirm", permit_id, by, reason), photo, json_to, what)
-
-
 def _act(action: str, words: str) -> None:
-    """Add ``permit retest|release|…``: a named person acts, with a reason."""
+    """Add ``permit retest|pause|resume|release``: a named person acts, with a reason."""
 
     @permit.command(action, help=words)
     @_by_a_person
@@ -81,6 +63,75 @@ _act("retest", "Re-test a tripped permit: the instruments' readings now decide w
 _act("pause", "Stop work for now: nobody goes in until it is resumed.")
 _act("resume", "Work goes on; after too long a break only with a passing re-test since it began.")
 _act("release", "Lift a trip: the condition good, a passing re-test since, a named person.")
+
+
+@permit.command("confirm")
+@_by_a_person
+@click.option(
+    "--what",
+    type=click.Choice([each.value for each in Confirmation]),
+    default=Confirmation.HARNESS.value,
+    show_default=True,
+    help="The harness is worn, what is due before work, or an instrument that does not answer (with --device).",
+)
+@click.option("--device", default="", help="The instrument that does not answer, by its id in the configuration.")
+def permit_confirm(
+    config_path: Path,
+    permit_id: str,
+    by: str,
+    reason: str,
+    photo: Path | None,
+    json_to: str | None,
+    what: str,
+    device: str,
+) -> None:
+    """The guardian confirms what no instrument shows: the harness, what is due before work, a silent instrument.
+
+    The last needs a photo, and goes only where the rule pack allows it, never for the gas of confined spaces, pits or
+    special hot work. It counts until the instrument answers, for half an hour at most, and every decision that rests on
+    it says so.
+    """
+    from edge.app import local_commands
+
+    if (what == Confirmation.EQUIPMENT.value) != bool(device):
+        raise click.UsageError("--device: goes with --what equipment, which needs it")
+    more = {"what": what, "device": device}
+    local_commands.act(config_path, ("confirm", permit_id, by, reason), photo, json_to, more)
+
+
+@permit.command("sample")
+@_by_a_person
+@click.option("--point", required=True, help="The sample point, as the permit names it, such as top.")
+@click.option(
+    "--typed",
+    multiple=True,
+    metavar="NAME=FIGURE",
+    help="A figure typed by hand, such as oxygen=20.9: kept and shown as such, and never counted.",
+)
+def permit_sample(
+    config_path: Path,
+    permit_id: str,
+    by: str,
+    reason: str,
+    photo: Path | None,
+    json_to: str | None,
+    point: str,
+    typed: tuple[str, ...],
+) -> None:
+    """Sample gas at one point of a permit: what its gas instruments read now is the sample.
+
+    The probe of a portable or pumped instrument, which is a device of this gateway, has lain at the point until the
+    reading settled; at the next point it has to settle again. With --typed no sample is taken: the figures are
+    only kept. Exit 1: no passing sample.
+    """
+    from edge.app import local_commands
+
+    said = [each.partition("=") for each in typed]
+    figures = {name: figure for name, _, figure in said}
+    if len(figures) != len(said):
+        raise click.UsageError("--typed: the same name is given twice; give each once")
+    more = {"point": point, "typed": figures}
+    local_commands.act(config_path, ("sample", permit_id, by, reason), photo, json_to, more)
 
 
 @permit.command("pack")

@@ -62,7 +62,8 @@ def rule_lines(rule: Rule) -> list[str]:
     where = [word for word, holds in (("where_fitted", rule.where_fitted), ("where_ex", rule.where_ex)) if holds]
     classes = [f"LEL >= {rule.gas_lel_from} %vol"] if rule.gas_lel_from is not None else []
     classes += [f"LEL < {rule.gas_lel_below} %vol"] if rule.gas_lel_below is not None else []
-    notes = [*classes, *where, *([f"AQ 3064.2-2025 A.4: {rule.alarm}"] if rule.alarm else [])]
+    by_hand = [f"人工确认 / by hand: {', '.join(sorted(rule.manual))}"] if rule.manual else []
+    notes = [*classes, *where, *by_hand, *([f"AQ 3064.2-2025 A.4: {rule.alarm}"] if rule.alarm else [])]
     types = ", ".join(sorted(rule.permit_types))
     lines.append(f"    {rule.clause} [{rule.mark}]; {days(rule.since, rule.until)}; {types}")
     return [*lines, *([f"    {'; '.join(notes)}"] if notes else [])]
@@ -173,6 +174,7 @@ def rule_json(rule: Rule) -> dict[str, Any]:
         "gas_lel_below": _text(rule.gas_lel_below),
         "where_fitted": rule.where_fitted,
         "where_ex": rule.where_ex,
+        "manual": sorted(rule.manual),
         "zh": rule.words_zh,
         "en": rule.words_en,
     }

@@ -31,10 +31,14 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "permit": "permit {permit}: type {type} in {areas}{marks}",
         "running": "running",
         "paused": "PAUSED",
+        "by_hand": "{device} CONFIRMED BY HAND by {by}",
         "held": "FROZEN {freeze}",
         "trip": "TRIPPED {code} {words} ({interlock})",
         "window": "  from {start} until {end}, at HQ: {status}",
         "people": "  workers {workers}; guardians {guardians}",
+        "sampled": "  sample point {point}: {age}, by {by}, entry {entry}",
+        "unsampled": "  sample point {point}: {code}, {words}",
+        "typed": "  sample point {point}: TYPED BY HAND, never counted: {figures} (by {by}, entry {entry})",
         "journal": "journal: {durable} entries, {rest} not yet acknowledged by HQ",
         "damaged": "journal DAMAGED or cut short: entry is refused; see `permitgate journal verify`",
         "link": "HQ: {state} for {since}{why}",
@@ -69,10 +73,14 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "permit": "作业票 {permit}：类型 {type}，区域 {areas}{marks}",
         "running": "作业中",
         "paused": "暂停中 PAUSED",
+        "by_hand": "{device} 人工确认 BY HAND（{by}）",
         "held": "已冻结 FROZEN {freeze}",
         "trip": "已跳闸 TRIPPED {code} {words}（{interlock}）",
         "window": "  {start} 至 {end}，总部状态：{status}",
         "people": "  作业人员 {workers}；监护人 {guardians}",
+        "sampled": "  取样点 {point}：{age}，{by}，第 {entry} 条",
+        "unsampled": "  取样点 {point}：{code}，{words}",
+        "typed": "  取样点 {point}：人工填写，不作依据：{figures}（{by}，第 {entry} 条）",
         "journal": "日志：{durable} 条，其中 {rest} 条总部尚未确认",
         "damaged": "日志损坏或缺失 DAMAGED：禁止进入 entry is refused；请运行 `permitgate journal verify`",
         "link": "总部：{state}，已 {since}{why}",
@@ -148,6 +156,7 @@ def permit_line(permit: Mapping[str, Any], language: Language) -> str:
     marks = [text["running"]] if permit["running"] else []
     marks += [text["paused"]] if permit["paused"] else []
     marks += [text["held"].format(freeze=freeze) for freeze in permit["frozen"]]
+    marks += [text["by_hand"].format(**each) for each in permit["by_hand"] if each["left_ms"]]
     if trip is not None:
         words = reason_words(trip["reason"], language)
         marks.append(text["trip"].format(code=trip["reason"], words=words, interlock=trip["interlock"]))
@@ -161,14 +170,15 @@ def permit_line(permit: Mapping[str, Any], language: Language) -> str:
 
 
 def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
-    """A permit with its window, its state at HQ, its people and what HQ says of the work."""
+    """A permit with its window, its state at HQ, its people, what HQ says of the work and its sample points."""
     text = _TEXT[language]
     status = _STATUSES.get(permit["hq_status"], _OVER)[language == "zh"]
     window = {"start": instant(permit["not_before_ms"]), "end": instant(permit["ends_ms"]), "status": status}
     people = {name: ", ".join(permit[name]) for name in ("workers", "guardians")}
     said = (f"  {each}" for each in said_lines(permit["said"], permit["confirmed"], language))
     lines = [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people), *said]
-    return lines + [f"  {line}" for line in override_lines(permit["overrides"], language)]
+    overrides = (f"  {line}" for line in override_lines(permit["overrides"], language))
+    return [*lines, *point_lines(permit, language), *overrides]
 
 
 def override_lines(overrides: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
@@ -193,6 +203,24 @@ def _waiting_lines(found: Mapping[str, Any], language: Language) -> Iterator[str
     for permit in found["closing"]:
         held = ", ".join(each["override"] for each in found["overrides"] if permit in each["permits"])
         yield _TEXT[language]["waits"].format(permit=permit, overrides=held)
+
+
+def point_lines(permit: Mapping[str, Any], language: Language) -> Iterator[str]:
+    """The sample points of a permit, and what a person typed there."""
+    for each in permit["points"]:
+        yield _point_line(each, language)
+        typed = each["typed"]
+        if typed is not None:
+            figures = ", ".join(f"{name} {figure}" for name, figure in sorted(typed["figures"].items()))
+            yield _TEXT[language]["typed"].format(**{**typed, "point": each["point"], "figures": figures})
+
+
+def _point_line(each: Mapping[str, Any], language: Language) -> str:
+    """A sample point: when it was sampled, or why its sample is none to begin work with."""
+    text, code = _TEXT[language], each["reason"]
+    if code is not None:
+        return text["unsampled"].format(point=each["point"], code=code, words=reason_words(code, language))
+    return text["sampled"].format(**{**each, "age": _ago(each["age_ms"], language)})
 
 
 def sync_lines(found: Mapping[str, Any], language: Language) -> list[str]:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from edge.core.reasons import Reason
 
 ALARMS: Mapping[Reason, str] = {
+    Reason.ANALYSIS_MISSING: "01",
+    Reason.ANALYSIS_TOO_OLD: "02",
     Reason.ANALYSIS_NOT_TODAY: "04",
     Reason.PERMIT_EXPIRED: "10",
     Reason.PERMIT_LONGEST_OVER: "10",
@@ -26,10 +28,11 @@ ALARMS: Mapping[Reason, str] = {
     Reason.RISK_ANALYSIS_MISSING: "80",
     Reason.MEASURES_MISSING: "90",
 }
-"""04 no analysis on a further day · 10 permit overdue · 20 not one blind and one operation · 30 approver not on site ·
-31 guardian absent · 40 to 43 hot work not upgraded: holiday, rest day, night, major event · 50 no matching certificate
-· 51 certificate expired · 60 no permit (for this place) · 61 linked permits incomplete · 62 links missing · 70 no
-briefing · 80 no risk analysis · 90 measures not confirmed."""
+"""01 no gas analysis before work · 02 too long from analysis to start · 04 no analysis on a further day · 10 permit
+overdue · 20 not one blind and one operation · 30 approver not on site · 31 guardian absent · 40 to 43 hot work not
+upgraded: holiday, rest day, night, major event · 50 no matching certificate · 51 certificate expired · 60 no permit
+(for this place) · 61 linked permits incomplete · 62 links missing · 70 no briefing · 80 no risk analysis · 90 measures
+not confirmed."""
 
 BREAK_TOO_LONG = "03"
 """A break over its time and no new analysis."""

@@ -17,7 +17,9 @@ from edge.core.overrides import bearing
 from edge.core.question import Decision, Limits, PermitSlice, Question
 from edge.core.readings import MonotonicMs
 from edge.core.rules import PermitType
+from edge.core.sampling import point_ages
 from edge.core.site import AreaPlan, permit_type_of
+from edge.core.stand_ins import stand_ins
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.core.upgrades import not_upgraded
@@ -98,6 +100,8 @@ def permit_slice(state: State, permit: Permit, area: str, turn: Turn, facts: Fac
         confirmed=confirmed_now(durable.confirmed.get(permit.permit, {}), permit.version),
         near=neighbours_of(state, permit, clock) if area in permit.areas else (),
         overrides=bearing(durable.overrides, permit.permit, {each.device for each in demands.interlocks}, turn.now),
+        by_hand=stand_ins(turn, permit),
+        points=() if permit.permit in durable.running else point_ages(turn, permit, known),
     )
 
 

@@ -3,9 +3,13 @@
 from edge.core.alarms import BREAK_TOO_LONG
 from edge.core.entries import Json
 from edge.core.messages import Answer, Operator
+from edge.core.samples import unsampled
+from edge.core.sampling import point_ages
 from edge.core.state import Pause
 from edge.core.turn import Turn
 from edge.core.working import age_ms, running_type
+
+_NO_ANALYSIS = frozenset({"break_retest_missing", "break_samples_missing"})
 
 
 def pause(turn: Turn, act: Operator) -> list[str]:
@@ -19,12 +23,17 @@ def pause(turn: Turn, act: Operator) -> list[str]:
 
 
 def resume(turn: Turn, act: Operator) -> list[str]:
-    """Work goes on. After a break that was longer than the rules allow it needs a passing re-test since it began."""
+    """Work goes on. After a break that was longer than the rules allow it needs a new analysis since it began.
+
+    That is a sample at every point, or a passing re-test where the permit names none.
+    """
     held = turn.state.durable.pauses.get(act.permit)
     if held is None:
         return ["not_paused"]
-    if held.retest is None and _too_long(turn, act.permit, held):
-        return ["break_retest_missing"]
+    if _too_long(turn, act.permit, held):
+        reasons = _unanalysed(turn, act.permit, held)
+        if reasons:
+            return reasons
     _done(turn, act, "permit.resumed", {"pause": held.since.entry, "retest": held.retest})
     return []
 
@@ -39,6 +48,16 @@ def _too_long(turn: Turn, permit: str, held: Pause) -> bool:
     return age is None or age > allowed_ms
 
 
+def _unanalysed(turn: Turn, permit: str, held: Pause) -> list[str]:
+    """What is missing of the analysis since a break began."""
+    said = turn.state.permits.get(permit)
+    if said is None or not said.points:
+        return ["break_retest_missing"] if held.retest is None else []
+    known = running_type(turn.state, turn.state.durable.running[permit], turn.now.clock)
+    missing = any(unsampled(point_ages(turn, said, known, after=held.since.entry)))
+    return ["break_samples_missing"] if missing else []
+
+
 def _done(turn: Turn, act: Operator, kind: str, body: dict[str, Json]) -> None:
     said: dict[str, Json] = {"by": act.by, "why": act.why, **body}
     blobs = () if act.photo is None else (act.photo,)
@@ -48,4 +67,4 @@ def _done(turn: Turn, act: Operator, kind: str, body: dict[str, Json]) -> None:
 
 def alarm_of(reasons: list[str]) -> dict[str, Json]:
     """What a refusal of these reasons adds to its entry."""
-    return {"alarm": BREAK_TOO_LONG} if "break_retest_missing" in reasons else {}
+    return {} if _NO_ANALYSIS.isdisjoint(reasons) else {"alarm": BREAK_TOO_LONG}

@@ -13,9 +13,11 @@ from edge.core.reasons import Reason
 
 
 class Confirmation(Enum):
-    """What may be confirmed. ``HARNESS`` is worn by people at height and grows old; the others hold for the permit."""
+    """What may be confirmed. ``HARNESS`` is worn by people at height and grows old; ``EQUIPMENT`` is an instrument that
+    does not answer, see ``edge.core.confirm_equipment``; the others hold for the permit."""
 
     HARNESS = "harness"
+    EQUIPMENT = "equipment"
     BRIEFING = "briefing"
     RISK_ANALYSIS = "risk_analysis"
     MEASURES = "measures"

@@ -161,7 +161,7 @@ def _started(turn: Turn, started: Started) -> None:
     for door, state in turn.state.doors.items():
         until = MonotonicMs(turn.now_ms + site.doors[door].timing.grace_ms)
         doors[door] = replace(state, grace_until_ms=until)
-    turn.change(doors=doors)
+    turn.change(doors=doors, started_ms=turn.now_ms)
     rewatch(turn)
     arm_all(turn)
     arm_overrides(turn)

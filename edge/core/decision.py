@@ -8,6 +8,7 @@ no. All failing reasons are given; the first in deny-first order is primary.
 from dataclasses import replace
 
 from edge.core.approving import approves
+from edge.core.by_hand import stands_in
 from edge.core.facts import Permit, Token
 from edge.core.interlocks import Condition, judge
 from edge.core.permit_failing import authority_age_ms, holder, permit_failing, standing, window
@@ -52,15 +53,18 @@ def _approver(question: Question, approved: tuple[str, ...]) -> Decision:
 
 def _granted(question: Question, permit: PermitSlice, conditions: tuple[Condition, ...]) -> Decision:
     worker = question.facts.worker
+    found = (stands_in(judge(measured), permit.by_hand) for measured in permit.measured)
+    by_hand = tuple(dict.fromkeys(each for each in found if each is not None))
     return Decision(
         outcome=Outcome.GRANTED,
-        primary=Reason.GRANTED,
+        primary=Reason.GRANTED_BY_HAND if by_hand else Reason.GRANTED,
         failing=(),
         permit=permit.permit.permit,
         worker=None if worker is None else worker.worker,
         guards=(),
         freeze=(),
         conditions=conditions,
+        by_hand=by_hand,
     )
 
 

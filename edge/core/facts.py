@@ -98,7 +98,8 @@ class Permit:
     ``version`` counts changes of content; a badge issued for an older version opens nothing. ``links`` are the permits
     of the other special work of the same job. ``grade`` is the permit type that the work would have by itself where it
     is managed one grade up, None: HQ does not say. ``approver`` is who approved it, and ``approved_in`` the area where
-    HQ was shown that they were. ``said`` is what it says of the work itself.
+    HQ was shown that they were. ``said`` is what it says of the work itself. ``points`` are where gas is sampled before
+    work begins, none: the live reading is the analysis.
     """
 
     permit: str
@@ -118,6 +119,7 @@ class Permit:
     approver: str | None = field(default=None, metadata=LATER)
     approved_in: str | None = field(default=None, metadata=LATER)
     said: Said = field(default=NOTHING_SAID, metadata=LATER)
+    points: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from edge.core.instruments import Check, Checked, Said, with_check
 from edge.core.overrides import Override, with_expired
 from edge.core.published import Published, Verdict, refused_text
 from edge.core.readings import MonotonicMs, UtcMs
-from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running
+from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running, Sample, Typed
 
 _APPROVALS_MOST = 256
 
@@ -111,7 +111,40 @@ def _permit(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]
             return replace(_ended(durable, permit), closing=durable.closing | {permit})
         case "permit.closed":
             return replace(_ended(durable, permit), closing=durable.closing - {permit})
-    return durable
+    said = _SAID.get(entry.kind)
+    return durable if said is None else said(durable, entry, permit, body)
+
+
+def _sampled(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """What was sampled at a point, passing or not, takes the place of what was before."""
+    last = Sample(_moment(entry), body["by"], body["passed"], body["version"], body["age_ms"])
+    return replace(durable, samples=_with(durable.samples, permit, body["point"], last))
+
+
+def _noted(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """What a person typed is kept to be shown."""
+    typed = Typed(entry.seq, body["by"], body["typed"])
+    return replace(durable, typed=_with(durable.typed, permit, body["point"], typed))
+
+
+def _degraded(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """Somebody stands in for a device."""
+    return replace(durable, by_hand=_with(durable.by_hand, permit, body["device"], _presence(entry, body["by"])))
+
+
+def _degraded_over(durable: Durable, entry: Entry, permit: str, body: Mapping[str, Any]) -> Durable:
+    """The device answers again."""
+    kept, others = without(durable.by_hand.get(permit, {}), body["device"]), without(durable.by_hand, permit)
+    return replace(durable, by_hand={**others, permit: kept} if kept else others)
+
+
+_SAID: Mapping[str, Callable[[Durable, Entry, str, Mapping[str, Any]], Durable]] = {
+    "permit.sampled": _sampled,
+    "permit.noted": _noted,
+    "permit.degraded": _degraded,
+    "permit.degraded_over": _degraded_over,
+}
+"""What people say of a permit."""
 
 
 def _ended(durable: Durable, permit: str) -> Durable:
@@ -125,6 +158,9 @@ def _ended(durable: Durable, permit: str) -> Durable:
         harness=without(durable.harness, permit),
         approvers=without(durable.approvers, permit),
         confirmed=without(durable.confirmed, permit),
+        samples=without(durable.samples, permit),
+        typed=without(durable.typed, permit),
+        by_hand=without(durable.by_hand, permit),
     )
 
 
@@ -181,6 +217,11 @@ def _confirmed(durable: Durable, entry: Entry, permit: str, body: Mapping[str, A
 def _changed(mapping: Mapping[str, Any], key: str, **changes: Any) -> Mapping[str, Any]:
     """The mapping with the value of one key changed, if there is one."""
     return {**mapping, key: replace(mapping[key], **changes)} if key in mapping else mapping
+
+
+def _with(mapping: Mapping[str, Mapping[str, Any]], key: str, name: str, value: Any) -> Mapping[str, Any]:
+    """The mapping of mappings with one value more."""
+    return {**mapping, key: {**mapping.get(key, {}), name: value}}
 
 
 def _moment(entry: Entry) -> Moment:

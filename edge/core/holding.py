@@ -5,6 +5,8 @@ from typing import assert_never
 from edge.core.beside import beside_of
 from edge.core.breaks import alarm_of, pause, resume
 from edge.core.checking import checks_of
+from edge.core.confirm_equipment import confirm_equipment
+from edge.core.confirmations import Confirmation
 from edge.core.entries import Json
 from edge.core.facts import Permit
 from edge.core.holds import Freeze
@@ -15,6 +17,7 @@ from edge.core.overriding import close, with_something_kept
 from edge.core.passing import relock_held
 from edge.core.permits import IN_FORCE, STATUS_SUSPENDED
 from edge.core.reasons import Reason
+from edge.core.sampling import sample
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.core.watching import conditions_of, interlocks_of, watch
@@ -110,6 +113,8 @@ def operator(turn: Turn, act: Operator) -> None:
             _unless(turn, act, pause(turn, act))
         case OperatorAction.RESUME:
             _unless(turn, act, resume(turn, act))
+        case OperatorAction.SAMPLE:
+            _unless(turn, act, sample(turn, act, permit))
         case _:
             assert_never(act.action)
 
@@ -148,12 +153,14 @@ def _done(turn: Turn, act: Operator, kind: str, body: dict[str, Json]) -> None:
 
 
 def _confirm(turn: Turn, act: Operator, permit: Permit) -> None:
-    """The guardian has seen to it. Flagged for review: a person said it, no camera or system did."""
+    """The guardian vouches for it. Flagged for review: a person said it, no camera, instrument or system did."""
     if act.by not in permit.guardians:
         _refuse(turn, act, ["not_guardian"])
-        return
-    body: dict[str, Json] = {"what": act.what.value, "permit_version": permit.version, "review": True}
-    _done(turn, act, "permit.confirmed", body)
+    elif act.what is Confirmation.EQUIPMENT:
+        _unless(turn, act, confirm_equipment(turn, act, permit))
+    else:
+        body: dict[str, Json] = {"what": act.what.value, "permit_version": permit.version, "review": True}
+        _done(turn, act, "permit.confirmed", body)
 
 
 def _failing(turn: Turn, permit: Permit) -> list[str]:

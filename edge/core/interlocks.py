@@ -98,12 +98,21 @@ def remember_gust(gusts: Gusts, steps: int, taken_at: MonotonicMs, window_ms: in
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
-    """The memory of all channels of one device, column by column as in its blocks."""
+    """The memory of all channels of one device, column by column as in its blocks.
+
+    ``last_word``: while the device does not answer, the last block in which it did; see ``word``.
+    """
 
     newest: BlockRead
     good_at: tuple[MonotonicMs | None, ...]
     settled_from: tuple[MonotonicMs | None, ...]
     gusts: Mapping[str, Gusts]
+    last_word: BlockRead | None = None
+
+    @property
+    def word(self) -> BlockRead | None:
+        """The newest block in which the device answered, whatever it said; None: it has not since the start."""
+        return self.newest if answers(self.newest) else self.last_word
 
     @property
     def heard_at(self) -> MonotonicMs:
@@ -128,6 +137,11 @@ class DeviceMemory:
             self.settled_from[place],
             self.gusts.get(name, ()),
         )
+
+
+def answers(block: BlockRead) -> bool:
+    """Whether the device said anything in this block, be it that it cannot measure."""
+    return any(quality not in LOST for quality in block.qualities)
 
 
 def remember_block(
@@ -158,7 +172,8 @@ def remember_block(
                 if after.steps is not None
                 else after.gusts
             )
-    return DeviceMemory(block, tuple(good_at), tuple(settled_from), gusts)
+    last_word = None if memory is None or answers(block) else memory.word
+    return DeviceMemory(block, tuple(good_at), tuple(settled_from), gusts, last_word)
 
 
 def measure(interlock: Interlock, device: DeviceMemory | None, now_ms: MonotonicMs) -> Measured:
@@ -272,7 +287,8 @@ def bind(
         if not fitted and not rule.where_fitted:
             missing.add((measured_by(rule), rule_name(pack, rule)))
         judged = [channel for channel in fitted if applies_to_gas(pack, rule, channel)]
-        interlocks.extend(_interlock(pack, rule, channel, timing) for channel in judged)
+        manual = permit_type in rule.manual
+        interlocks.extend(_interlock(pack, rule, channel, timing, manual) for channel in judged)
     held = {rule_name(pack, rule): Term(pack.name, rule.validity) for pack, rule in rules}
     return Demands(tuple(interlocks), tuple(sorted(missing)), held)
 
@@ -287,7 +303,7 @@ def measured_by(rule: Rule) -> str:
     return rule.quantity if rule.gas is None else f"{rule.quantity} ({rule.gas})"
 
 
-def _interlock(pack: RulePack, rule: Rule, channel: Channel, timing: "Timing") -> Interlock:
+def _interlock(pack: RulePack, rule: Rule, channel: Channel, timing: "Timing", manual: bool) -> Interlock:
     lowest, highest = good_steps(rule, limit_in_unit(pack, rule, channel), channel.resolution)
     wind = channel.quantity == "wind_speed"
     return Interlock(
@@ -304,6 +320,7 @@ def _interlock(pack: RulePack, rule: Rule, channel: Channel, timing: "Timing") -
         window_ms=timing.gust_window_ms if wind else 0,
         settle_ms=0 if wind else max(timing.settle_ms, channel.settle_ms),
         stale_ms=timing.stale_ms,
+        manual=manual,
     )
 
 

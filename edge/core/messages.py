@@ -1,6 +1,7 @@
 """Inputs of the controller and its commands: all that ever crosses its edge."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -120,13 +121,15 @@ class OperatorAction(Enum):
     RELEASE = "release"
     PAUSE = "pause"
     RESUME = "resume"
+    SAMPLE = "sample"
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
     """A named person acts on a permit. ``person`` is what the authority cache knows of them, None: nobody known.
 
-    ``what``: what ``CONFIRM`` confirms.
+    ``point`` is where gas is sampled; ``typed`` are figures that a person typed instead, by name. ``what`` is what is
+    confirmed, ``device`` the instrument that somebody stands in for.
     """
 
     action: OperatorAction
@@ -136,7 +139,10 @@ class Operator:
     why: str
     photo: BlobReference | None
     request: str
+    point: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
     what: Confirmation = Confirmation.HARNESS
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ def close(turn: Turn, permit: str) -> None:
 def with_something_kept(durable: Durable) -> Iterable[str]:
     """The permits that have not come to their end here: something is kept of them, or an override was made for them."""
     named = (permit for each in durable.overrides.values() for permit in each.permits)
-    kept = {**durable.running, **durable.guardians, **durable.harness, **durable.confirmed, **durable.approvers}
+    said = {**durable.confirmed, **durable.approvers, **durable.samples, **durable.typed, **durable.by_hand}
+    kept = {**durable.running, **durable.guardians, **durable.harness, **said}
     return {**kept, **dict.fromkeys(sorted(durable.closing)), **dict.fromkeys(named)}
 
 

@@ -1,6 +1,7 @@
 """Every reason why one permit opens nothing to one person now."""
 
 from edge.core.approving import approver_absent
+from edge.core.by_hand import stands_in
 from edge.core.certificates import certificate_failing
 from edge.core.distances import near_failing
 from edge.core.facts import Token
@@ -11,6 +12,7 @@ from edge.core.permit_facts import facts_failing
 from edge.core.permits import IN_FORCE, STATUS_NOT_ISSUED, STATUS_SUSPENDED
 from edge.core.question import Failing, PermitSlice, Question
 from edge.core.reasons import Reason
+from edge.core.samples import unsampled
 
 
 def authority_age_ms(question: Question) -> int | None:
@@ -27,7 +29,7 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         found.append(Failing(reason, each.permit.permit, detail))
 
     for condition in map(judge, each.measured):
-        if condition.reason is not None:
+        if condition.reason is not None and stands_in(condition, each.by_hand) is None:
             fail(condition.reason, condition.measured.interlock.interlock)
     for quantity in each.missing:
         fail(Reason.CHANNEL_MISSING, quantity)
@@ -50,6 +52,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(reason, detail)
     for permit in each.same_pipe:
         fail(Reason.BLIND_SAME_PIPE, permit)
+    for reason, point in unsampled(each.points):
+        fail(reason, point)
     if not each.analysed_today:
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*standing(each), *window(question, token, each), *_person(question, token, each)):

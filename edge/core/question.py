@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from edge.core.by_hand import StandIn
 from edge.core.clock import ClockInterval
 from edge.core.codec import LATER
 from edge.core.distances import Neighbour
@@ -13,6 +14,7 @@ from edge.core.overrides import Bearing
 from edge.core.permits import ends_ms
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType
+from edge.core.samples import PointAge
 
 
 class Outcome(Enum):
@@ -47,7 +49,8 @@ class PermitSlice:
     has none of this one. ``unlinked`` are permits that it names and that do not name it, or are not known;
     ``incomplete`` those that are not in force now. ``same_pipe`` are other permits on its pipe,
     ``confirmed`` what was confirmed on site for this version of it. ``near`` is other work that a rule keeps away.
-    ``overrides`` are those that bear on it in this area.
+    ``overrides`` are those that bear on it in this area. ``points`` are its sample points, none once its work has
+    begun; ``by_hand`` are who stands in for an instrument that does not answer.
     """
 
     permit: Permit
@@ -70,6 +73,8 @@ class PermitSlice:
     confirmed: tuple[str, ...] = field(default=(), metadata=LATER)
     near: tuple[Neighbour, ...] = field(default=(), metadata=LATER)
     overrides: tuple[Bearing, ...] = field(default=(), metadata=LATER)
+    points: tuple[PointAge, ...] = field(default=(), metadata=LATER)
+    by_hand: tuple[StandIn, ...] = field(default=(), metadata=LATER)
 
     @property
     def ends_ms(self) -> int:
@@ -110,7 +115,7 @@ class Decision:
     """The answer. ``permit`` is the one that granted; ``guards`` those whose guardian this is.
 
     ``freeze`` are permits to freeze with an alarm: out of area, or overtime. ``approves`` are those whose approver is
-    here now.
+    here now. ``by_hand`` are those on whose word a grant rests in the place of an instrument.
     """
 
     outcome: Outcome
@@ -122,3 +127,4 @@ class Decision:
     freeze: tuple[str, ...]
     conditions: tuple[Condition, ...]
     approves: tuple[str, ...] = ()
+    by_hand: tuple[StandIn, ...] = ()

@@ -32,6 +32,8 @@ class Reason(Enum):
     READING_OUT_OF_RANGE = "reading_out_of_range"
     READING_NEVER_READ = "reading_never_read"
     READING_SETTLING = "reading_settling"
+    ANALYSIS_MISSING = "analysis_missing"
+    ANALYSIS_TOO_OLD = "analysis_too_old"
     ANALYSIS_NOT_TODAY = "analysis_not_today"
     BUMP_OVERDUE = "bump_overdue"
     CALIBRATION_OVERDUE = "calibration_overdue"
@@ -93,6 +95,7 @@ class Reason(Enum):
     JOURNAL_SLOW = "journal_slow"
     RECORD_LATE = "record_late"
     GRANTED = "granted"
+    GRANTED_BY_HAND = "granted_by_hand"
     GUARDIAN_PRESENT = "guardian_present"
     APPROVER_PRESENT = "approver_present"
     EXIT = "exit"
@@ -141,6 +144,12 @@ WORDS: dict[Reason, Words] = {
     Reason.READING_OUT_OF_RANGE: Words("检测仪超量程，禁止进入", "Detector out of range: keep out"),
     Reason.READING_NEVER_READ: Words("检测仪尚无读数，禁止进入", "Detector not read yet: keep out"),
     Reason.READING_SETTLING: Words("读数稳定中，请稍候再刷", "Readings settling: wait and tap again"),
+    Reason.ANALYSIS_MISSING: Words(
+        "取样点尚无合格的气体取样，请先取样", "No passing gas sample at this point: sample before going in"
+    ),
+    Reason.ANALYSIS_TOO_OLD: Words(
+        "气体取样已过时，请重新取样", "Gas sample at this point too old: sample again before going in"
+    ),
     Reason.ANALYSIS_NOT_TODAY: Words(
         "今日尚未做气体分析，请先复测", "No gas analysis yet today: re-test before going on"
     ),
@@ -257,6 +266,9 @@ WORDS: dict[Reason, Words] = {
     Reason.JOURNAL_SLOW: Words("记录缓慢，请稍候再刷", "Recording is slow: wait and tap again"),
     Reason.RECORD_LATE: Words("记录未及时完成，请再刷一次", "Not recorded in time: tap again"),
     Reason.GRANTED: Words("准许进入", "Enter"),
+    Reason.GRANTED_BY_HAND: Words(
+        "准许进入：检测仪无应答，人工确认，注意防护", "Enter: a detector is silent and was confirmed by hand: take care"
+    ),
     Reason.GUARDIAN_PRESENT: Words("监护人已到位", "Guardian recorded as present"),
     Reason.APPROVER_PRESENT: Words("审批人已到场", "Approver recorded as on site"),
     Reason.EXIT: Words("请出", "Exit"),

@@ -32,8 +32,9 @@ class PermitType:
     """What a type of work demands besides readings. ``certificates``: any one of these trades; empty: none.
 
     ``validity_ms``: the longest that a permit of this type holds; ``break_ms``: the longest break without a new
-    analysis; ``record_ms``: how often readings are recorded; None where the standard sets no time. ``daily_analysis``:
-    one each day. ``approver``: who approves it. ``heights``: the table that grades work at height, empty: none does.
+    analysis; ``record_ms``: how often readings are recorded; ``sample_ms``: the longest time from a sample at a point
+    of the permit to the start of work; None where the standard sets no time. ``daily_analysis``: one each day.
+    ``approver``: who approves it. ``heights``: the table that grades work at height, empty: none does.
     ``one_blind``: such a permit is one blind and one operation, and alone on its pipe. ``confirm``: what must be
     confirmed before work, see ``edge.core.confirmations``.
     """
@@ -55,6 +56,7 @@ class PermitType:
     heights: tuple[HeightRow, ...] = field(default=(), metadata=LATER)
     one_blind: bool = field(default=False, metadata=LATER)
     confirm: tuple[str, ...] = field(default=(), metadata=LATER)
+    sample_ms: int | None = field(default=None, metadata=LATER)
 
     def end_ms(self, begins_ms: int, ends_ms: int) -> int:
         """When a permit of this type ends, exclusive: at its own end, or once it has held as long as its type allows.
@@ -91,6 +93,7 @@ class Rule:
     Both are days of the calendar in China and begin at 00:00 +08:00. ``limit`` None: each gas has its own, from the
     pack's table. ``gas``: only for detectors of that gas, and one must be there. ``where_fitted``: only where something
     measures it; ``where_ex``: only in explosive areas. ``alarm``: code of AQ 3064.2-2025 A.4, where one fits.
+    ``manual``: the permit types for which a named person may stand in for an instrument that does not answer.
     """
 
     rule: str
@@ -113,6 +116,7 @@ class Rule:
     where_ex: bool
     words_zh: str
     words_en: str
+    manual: frozenset[str] = frozenset()
 
     @property
     def validity(self) -> Validity:
@@ -214,6 +218,7 @@ def strictest(known: Sequence[PermitType]) -> PermitType | None:
             one_blind=together.one_blind or each.one_blind,
             confirm=tuple(dict.fromkeys((*together.confirm, *each.confirm))),
             heights=tuple(dict.fromkeys((*together.heights, *each.heights))),
+            sample_ms=_shortest(together.sample_ms, each.sample_ms),
         )
     return together
 
@@ -248,7 +253,8 @@ class Interlock:
     """One rule on one channel: readings in ``[lowest_good, highest_good]`` steps pass; None: that side is open.
 
     ``window_ms`` > 0: the highest reading of that window counts (gusts); ``settle_ms``: how long readings must have
-    been good before one counts; ``stale_ms``: the oldest reading that still counts.
+    been good before one counts; ``stale_ms``: the oldest reading that still counts. ``manual``: a named person may
+    stand in for the instrument while it does not answer.
     """
 
     interlock: str
@@ -264,6 +270,7 @@ class Interlock:
     window_ms: int
     settle_ms: int
     stale_ms: int
+    manual: bool = field(default=False, metadata=LATER)
 
 
 def limit_in_unit(pack: RulePack, rule: Rule, channel: Channel) -> Fraction:

@@ -127,7 +127,8 @@ def _check_trades(code: str, editions: tuple[Edition, ...]) -> None:
 class Policy:
     """Ages and times in milliseconds; see config.example.toml for each.
 
-    ``permit_facts``: HQ must say of a permit what its type is judged by.
+    ``permit_facts``: HQ must say of a permit what its type is judged by. ``silent_ms``: how long an instrument has not
+    answered before a person may stand in for it, ``by_hand_ms``: for how long one does [D].
     """
 
     guardian_ms: int
@@ -140,6 +141,8 @@ class Policy:
     give_up_ms: int = 1_500
     slow_ms: int = 2_000
     slow_waiting: int = 1_000
+    silent_ms: int = 5_000
+    by_hand_ms: int = 1_800_000
     permit_facts: bool = False
 
 

@@ -54,6 +54,29 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """The last sample at one point of a permit, and of which version of it.
+
+    ``age_ms`` is how old its oldest reading was ``at`` the moment when it was told.
+    """
+
+    at: Moment
+    by: str
+    passed: bool
+    version: int
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """Figures that a person typed for a point of a permit, and the entry that says so: shown, and never judged."""
+
+    entry: int
+    by: str
+    figures: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """Work that has begun: the entry that began it, and what must be known to watch over it when HQ's word is lost.
 
@@ -99,11 +122,13 @@ class Durable:
     """The fold of all entries.
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
-    as its guardian: somebody at one area watches over no other. ``lowest_ms`` is the greatest lower bound of the time
-    that an entry was ever stamped with: it is not earlier now. ``rules`` are the versions of rule packs of HQ that
-    were ever applied here, by name; ``rules_refused`` names the latest of its texts that were refused. ``confirmed``
-    gives, by permit, what was confirmed on site. ``closing`` are permits that HQ closed and that stay
-    open here until the overrides made for them are lifted. ``said``: by device, what it says of its own calibration.
+    as its guardian: somebody at one area watches over no other. ``confirmed`` gives, by permit, what was confirmed on
+    site; ``samples`` the last sample by permit and point, ``typed`` what was last typed there; ``by_hand``, by permit
+    and device, who stands in for it. ``closing`` are permits that HQ closed and that stay open here until the overrides
+    made for them are lifted. ``said``: by device, what it says of its own calibration. ``rules`` are the versions of
+    rule packs of HQ that were ever applied here, by name; ``rules_refused`` names the latest of its texts that were
+    refused. ``lowest_ms`` is the greatest lower bound of the time that an entry was ever stamped with: it is not
+    earlier now.
     """
 
     next_entry: int = 0
@@ -126,6 +151,9 @@ class Durable:
     overrides: Mapping[str, Override] = field(default_factory=dict, metadata=LATER)
     closing: frozenset[str] = field(default=frozenset(), metadata=LATER)
     said: Mapping[str, Said] = field(default_factory=dict, metadata=LATER)
+    samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict, metadata=LATER)
+    typed: Mapping[str, Mapping[str, Typed]] = field(default_factory=dict, metadata=LATER)
+    by_hand: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +192,8 @@ class State:
     ``clear_since`` tells, for each tripped permit, since when all its conditions are good again. ``alarms_until``
     is, by area, when a timed siren ends; ``sirens`` what was last commanded. ``watched`` lists, by device, the running
     permits that an interlock binds to it. ``failing``: the journal's last commit failed. ``beside``: open permits of
-    the whole site whose work may stand in the way of other work, see ``edge.core.beside``.
+    the whole site whose work may stand in the way of other work, see ``edge.core.beside``. ``started_ms``: when this
+    run began, None: not yet.
     """
 
     site: Site
@@ -183,6 +212,7 @@ class State:
     alarms_until: Mapping[str, MonotonicMs] = field(default_factory=dict)
     sirens: Mapping[str, bool] = field(default_factory=dict)
     fire: frozenset[str] = frozenset()
+    started_ms: MonotonicMs | None = None
 
     def work(self, permit: str) -> Work | None:
         """A permit that is open or runs here, as HQ last said it, else as it began."""

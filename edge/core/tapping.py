@@ -9,6 +9,7 @@ from edge.core import codec
 from edge.core.alarms import ALARMS, alarms_of
 from edge.core.approving import approver_seen
 from edge.core.asking import ask
+from edge.core.by_hand import degraded
 from edge.core.certificates import certified_until_ms
 from edge.core.decision import decide
 from edge.core.doors import Event, Passage
@@ -83,6 +84,7 @@ def _author(turn: Turn, question: Question, decision: Decision) -> int:
         "failing": [[each.reason.value, each.permit, each.detail] for each in decision.failing][:32],
         "conditions": [_condition(each) for each in decision.conditions][:32],
         "question": sha256(evidence).hexdigest(),
+        **degraded(decision.by_hand),
     }
     named = (each.permit for each in question.permits)
     permit = decision.permit or next((each.permit for each in named if not ended(each)), None)
@@ -166,7 +168,7 @@ def _await_record(turn: Turn, question: Question, decision: Decision, entry: int
     turn.change(pending={**turn.state.pending, entry: grant})
     turn.timer(Timer.GRANT, str(entry), turn.state.site.policy.give_up_ms)
     moved(turn, decision.worker)
-    _indicate(turn, question.tap.door, Light.AMBER, Reason.GRANTED)
+    _indicate(turn, question.tap.door, Light.AMBER, decision.primary)
 
 
 def _freeze(turn: Turn, question: Question, decision: Decision, permit: str) -> None:
@@ -217,16 +219,17 @@ def _judge_again(turn: Turn, grant: Grant) -> None:
         named = tuple(each for each in question.permits if each.permit.permit == grant.permit)
         decision = decide(replace(question, permits=named))
         if decision.outcome is Outcome.GRANTED:
-            _release(turn, grant, named)
+            _release(turn, grant, named, decision)
         else:
             _withdraw(turn, grant, decision.primary)
 
 
-def _release(turn: Turn, grant: Grant, named: tuple[PermitSlice, ...]) -> None:
+def _release(turn: Turn, grant: Grant, named: tuple[PermitSlice, ...], decision: Decision) -> None:
     door = grant.tap.door
     until = MonotonicMs(turn.now_ms + turn.state.site.doors[door].timing.release_ms)
     turn.command(Unlock(door, grant.entry, until))
-    _indicate(turn, door, Light.GREEN, Reason.GRANTED)
+    # Never silently: a door that opens on a person's word for an instrument shows no green.
+    _indicate(turn, door, Light.AMBER if decision.by_hand else Light.GREEN, decision.primary)
     if grant.permit not in turn.state.durable.running:
         _begin(turn, grant)
     trades = tuple(trade for each in named if each.permit_type is not None for trade in each.permit_type.certificates)

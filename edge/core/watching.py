@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from edge.core.by_hand import stands_in
 from edge.core.fold import without
 from edge.core.interlocks import (
     Condition,
     Demands,
     DeviceMemory,
+    answers,
     bounds_of,
     carries,
     judge,
@@ -21,6 +23,7 @@ from edge.core.readings import BlockRead
 from edge.core.reasons import Reason
 from edge.core.rules import Interlock
 from edge.core.site import AreaPlan
+from edge.core.stand_ins import device_back, lapse_delay_ms, stand_ins
 from edge.core.state import State, Watch, Work
 from edge.core.turn import Turn
 
@@ -40,6 +43,8 @@ def block_read(turn: Turn, block: BlockRead) -> None:
         state.memories.get(block.device), block, site.windows.get(block.device, _NO_WINDOWS), site.policy.stale_ms
     )
     turn.change(memories={**state.memories, block.device: memory})
+    if state.durable.by_hand and answers(block):
+        device_back(turn, block.device)
     watches = state.watched.get(block.device)
     if watches:
         _await_block(turn, block.device, memory)
@@ -59,9 +64,12 @@ def _await_block(turn: Turn, device: str, memory: DeviceMemory | None) -> None:
 
 
 def stale_due(turn: Turn, device: str) -> None:
-    """No block came from a device in time: judge its permits without one."""
+    """No block came from a device in time: judge its permits without one, and again when nobody stands in any more."""
     for each in turn.state.watched.get(device, ()):
         watch(turn, each.permit, silent=device)
+    lapses_ms = lapse_delay_ms(turn, device)
+    if lapses_ms is not None:
+        turn.timer(Timer.STALE, device, lapses_ms)
 
 
 def _demanding(state: State, work: Work) -> Iterator[tuple[AreaPlan, Demands]]:
@@ -91,14 +99,23 @@ def watch(turn: Turn, permit_id: str, silent: str | None = None) -> None:
     """Judge a running permit: trip it at the first failing condition, note since when a tripped one is clear.
 
     A device that was not read since the start is waited for like one that fell silent: until its stale timer runs out,
-    which names it in ``silent``. Else each restart would trip whatever is bound to two devices.
+    which names it in ``silent``. Else each restart would trip whatever is bound to two devices. The silence of one that
+    somebody stands in for trips nothing.
     """
     state = turn.state
     work = state.work(permit_id)
     if work is None:
         return
     conditions = conditions_of(turn, work)
-    failing = next((each for each in conditions if trips(each) and not _awaited(state, each, silent)), None)
+    by_hand = stand_ins(turn, work)
+    failing = next(
+        (
+            each
+            for each in conditions
+            if trips(each) and not _awaited(state, each, silent) and stands_in(each, by_hand) is None
+        ),
+        None,
+    )
     held = turn.state.durable.trips.get(permit_id)
     if failing is not None and (held is None or held.retest is not None):
         trip(turn, work, failing)

@@ -151,7 +151,7 @@ def _record(turn: Turn, running: Running) -> None:
         return
     conditions = conditions_of(turn, running)
     if conditions and all(_is_read(each) for each in conditions):
-        body: dict[str, Json] = {"readings": [_figure(each) for each in conditions[:_RECORDED_MOST]]}
+        body: dict[str, Json] = {"readings": [figure_of(each) for each in conditions[:_RECORDED_MOST]]}
         turn.author("permit.recorded", body, permit=running.permit)
     elif (age is None or age > period_ms) and not running.record_missed:
         turn.author("permit.record_missed", {"period_ms": period_ms, "alarm": RECORD_MISSED}, permit=running.permit)
@@ -165,7 +165,8 @@ def _is_read(condition: Condition) -> bool:
     return measured.quality is Quality.GOOD and fresh
 
 
-def _figure(condition: Condition) -> dict[str, Json]:
+def figure_of(condition: Condition) -> dict[str, Json]:
+    """The newest figure of a condition as an entry says it; ``steps`` None: there is none."""
     measured = condition.measured
     return {
         "interlock": measured.interlock.interlock,

@@ -75,6 +75,17 @@ def some_permit_types(table: Table, key: str) -> frozenset[str]:
     return frozenset(table.getlist(key, pattern=_TYPE, form=_TYPE_FORM, count_min=1, count_max=32, default=()))
 
 
+def manual(table: Table) -> frozenset[str]:
+    """The codes of the permit types for which a person may stand in for a silent instrument; none if not written."""
+    return frozenset(table.getlist("manual", pattern=_TYPE, form=_TYPE_FORM, count_min=1, count_max=32, default=()))
+
+
+def quantities(table: Table) -> frozenset[str]:
+    """Measured quantities, at least one."""
+    form, known = f"one of: {', '.join(UNITS_OF)}", re.compile("|".join(UNITS_OF))
+    return frozenset(table.getlist("quantities", pattern=known, form=form, count_min=1, count_max=len(UNITS_OF)))
+
+
 def alarm(table: Table) -> str | None:
     """An alarm code of the standard, None where none fits."""
     return table.getstring("alarm", pattern=_ALARM, form=_ALARM_FORM, default=None)

@@ -64,6 +64,19 @@ class ExplosiveLimit:
         return not given or (max(given) >= max(asked) and min(given) <= min(asked))
 
 
+@dataclass(frozen=True, slots=True)
+class NeverManual:
+    """For which permit types no person ever stands in for an instrument of these quantities."""
+
+    floor: str
+    clause: str
+    mark: str
+    permit_types: frozenset[str]
+    quantities: frozenset[str]
+    words_zh: str
+    words_en: str
+
+
 def floors() -> tuple[Floor, ...]:
     """All floors. Raises ConfigurationError if their file cannot be used."""
     return _read()[0]
@@ -75,14 +88,15 @@ def explosive_limits() -> Mapping[str, ExplosiveLimit]:
 
 
 @cache
-def _read() -> tuple[tuple[Floor, ...], Mapping[str, ExplosiveLimit]]:
+def _read() -> tuple[tuple[Floor, ...], Mapping[str, ExplosiveLimit], tuple[NeverManual, ...]]:
     root = read_table(resources.files(__package__).joinpath(FLOORS_FILE).read_bytes(), FLOORS_FILE)
     found = tuple(_floor(table) for table in root.tables("floor", count_min=1, count_max=64))
     limits = tuple(_explosive_limit(table) for table in root.tables("lel", count_min=1, count_max=256))
+    never = tuple(_never_manual(table) for table in root.tables("never_manual", count_min=1, count_max=64))
     root.finish()
     assert root.findings is not None
     root.findings.raise_if_any()
-    return found, {each.gas: each for each in limits}
+    return found, {each.gas: each for each in limits}, never
 
 
 def _explosive_limit(table: Table) -> ExplosiveLimit:
@@ -104,6 +118,18 @@ def check_gases(gases: Iterable[tuple[Gas, Table]]) -> None:
             table.refuse("lel_vol", f"{what}: a reading would stand for more gas; list {asked} too")
 
 
+def _never_manual(table: Table) -> NeverManual:
+    return NeverManual(
+        floor=fields.identity(table),
+        clause=fields.text(table, "clause"),
+        mark=fields.mark(table),
+        permit_types=fields.permit_types(table),
+        quantities=fields.quantities(table),
+        words_zh=fields.text(table, "words_zh"),
+        words_en=fields.text(table, "words_en"),
+    )
+
+
 def _floor(table: Table) -> Floor:
     quantities = {each: each for each in fields.UNITS_OF}
     return Floor(
@@ -123,10 +149,12 @@ def _floor(table: Table) -> Floor:
 
 
 def check_floors(pack: RulePack, rules: Sequence[tuple[Rule, Table]], place: Table) -> None:
-    """Note every rule that is laxer than a floor, and every floor that the pack leaves open on some day."""
+    """Note every rule that is laxer than a floor, or by hand where none may be, and every floor left open some day."""
     for rule, table in rules:
         if table.good("limit", "unit", "bound", "quantity", "inclusive", "permit_types"):
             _check_rule(rule, table)
+        if table.good("manual", "quantity"):
+            _check_manual(rule, table)
     for floor in floors():
         if floor.demanded:
             _check_cover(pack, floor, place)
@@ -148,6 +176,14 @@ def _check_rule(rule: Rule, table: Table) -> None:
             units = ", ".join(sorted({each.unit for each in about}))
             what = f"no floor of {rule.quantity} is in {rule.unit} for permit types {', '.join(uncovered)}"
             table.refuse("unit", f"{what}; give {units}")
+
+
+def _check_manual(rule: Rule, table: Table) -> None:
+    for never in _read()[2]:
+        codes = ", ".join(sorted(rule.manual & never.permit_types))
+        if codes and rule.quantity in never.quantities:
+            why = f"{never.words_en}, {never.clause}"
+            table.refuse("manual", f"{codes} is against the floor {never.floor} ({why}); take it out")
 
 
 def _check_cover(pack: RulePack, floor: Floor, place: Table) -> None:

@@ -111,6 +111,7 @@ def _permit_type(table: Table) -> PermitType:
         record_ms=_minutes(table, "record_min", 1),
         one_blind=table.getbool("one_blind", default=False),
         confirm=fields.confirmations(table),
+        sample_ms=_minutes(table, "sample_min", 1),
         approver_zh=fields.text(table, "approver_zh"),
         approver_en=fields.text(table, "approver_en"),
     )
@@ -147,6 +148,7 @@ def _rule(table: Table) -> Rule:
         where_ex=table.getbool("where_ex", default=False),
         words_zh=fields.text(table, "words_zh"),
         words_en=fields.text(table, "words_en"),
+        manual=fields.manual(table),
     )
 
 
@@ -204,6 +206,11 @@ def _refuse_second(uses: Iterable[tuple[str, Table, str]]) -> None:
 
 def _check_rule(pack: RulePack, rule: Rule, table: Table) -> None:
     _check_types(pack, rule.permit_types, table)
+    if rule.manual - rule.permit_types and table.good("manual", "permit_types"):
+        strangers = ", ".join(sorted(rule.manual - rule.permit_types))
+        table.refuse(
+            "manual", f"{strangers} is no permit type of this rule; one of: {listed(sorted(rule.permit_types))}"
+        )
     units = fields.UNITS_OF[rule.quantity]
     if table.good("unit", "quantity") and rule.unit not in units:
         table.refuse("unit", f"{rule.unit} is no unit of {rule.quantity}; one of: {listed(units)}")

@@ -1,8 +1,10 @@
 """What a local command may send: texts that fit into an entry, photos, certificates."""
 
 import os
+import re
 import stat
 from collections.abc import Mapping
+from typing import Any
 
 from edge.core.confirmations import Confirmation
 from edge.ports.errors import RefusedError
@@ -14,6 +16,9 @@ _PHOTO_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"
 _EVIDENCE_TYPES = {**_PHOTO_TYPES, b"%PDF-": "application/pdf"}
 _PIECE = 65_536
 _TIME_MS_END = 1 << 53
+_TYPED_MOST = 16
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_FIGURE = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def check_act(permit: str, by: str, why: str) -> None:
@@ -22,13 +27,32 @@ def check_act(permit: str, by: str, why: str) -> None:
         _check_words(name, text, most)
 
 
+def act_details(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What an act says besides who, why and on which permit, as fields of ``Operator``. Raises RefusedError."""
+    said = {name: request.get(name, default) for name, default in (("point", ""), ("device", ""))}
+    for name, text in said.items():
+        if not isinstance(text, str):
+            raise RefusedError(f"{name}: must be a text")
+        _check_words(name, text, _ID_MOST)
+    return {**said, "what": _confirmation(request.get("what")), "typed": _typed(request.get("typed", {}))}
+
+
+def _typed(figures: object) -> dict[str, str]:
+    if not isinstance(figures, dict) or len(figures) > _TYPED_MOST:
+        raise RefusedError(f"typed: must be at most {_TYPED_MOST} figures by name")
+    for name, figure in figures.items():
+        if not isinstance(figure, str) or not _NAME.fullmatch(str(name)) or not _FIGURE.fullmatch(figure):
+            raise RefusedError(f"typed: {name}={figure}: must be NAME=FIGURE such as oxygen=20.9, no unit, no space")
+    return figures
+
+
 def check_words(device: str, by: str, why: str) -> None:
     """As ``check_act``, for a check of an instrument."""
     for name, text, most in (("device", device, _ID_MOST), ("by", by, _ID_MOST), ("reason", why, _WHY_MOST)):
         _check_words(name, text, most)
 
 
-def confirmation(what: object) -> Confirmation:
+def _confirmation(what: object) -> Confirmation:
     """What an act confirms, the harness where it does not say. Raises RefusedError for a word that is none."""
     try:
         return Confirmation.HARNESS if what is None else Confirmation(what)

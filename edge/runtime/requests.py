@@ -40,16 +40,17 @@ from edge.runtime.request_answers import (
     instruments_answer,
     perfect_facts,
     permit_status,
+    points_answer,
     reading_answer,
     reason_answer,
     rules_answer,
     worker_answer,
 )
 from edge.runtime.request_checks import (
+    act_details,
     attached_bytes,
     check_act,
     check_words,
-    confirmation,
     evidence_type,
     is_time,
     photo_type,
@@ -117,7 +118,7 @@ class Requests:
                 return self._explain(permit)
             case {"do": "act", "action": str(action), "permit": str(permit), "by": str(by), "why": str(why)}:
                 photo = None if request.get("photo") in (None, False) else attached_bytes(attached, "photo")
-                return self._act((action, request.get("what")), permit, (by, why), photo)
+                return self._act(action, permit, (by, why), photo, request)
             case {"do": "check", "device": str(device), "by": str(by), "why": str(why)}:
                 return self._check(request, device, (by, why), attached_bytes(attached, "evidence"))
             case {"do": "override"}:
@@ -180,9 +181,9 @@ class Requests:
         }
 
     def _explain(self, permit_id: str) -> dict[str, Any]:
-        """What is known now of every condition of a permit, and under which versions of rule packs it runs."""
+        """What is known now of every condition and sample of a permit, and under which versions of packs it runs."""
         state = self._state()
-        now, work = self._now(state), state.work(permit_id)
+        now, work, permit = self._now(state), state.work(permit_id), state.permits.get(permit_id)
         conditions = () if work is None else conditions_of(Turn(state, now), work)
         return {
             "ok": True,
@@ -193,18 +194,21 @@ class Requests:
             "clock": clock_answer(now),
             "conditions": [reading_answer(each) for each in conditions],
             "overrides": [] if work is None else overrides_answer(overrides_on(state, work), now),
+            "points": [] if permit is None else list(points_answer(state, permit, now)),
         }
 
-    def _act(self, act: tuple[str, Any], permit: str, who: tuple[str, str], photo: bytes | None) -> dict[str, Any]:
+    def _act(
+        self, action: str, permit: str, who: tuple[str, str], photo: bytes | None, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
         by, why = who
         check_act(permit, by, why)
+        more = act_details(request)
         try:
-            wanted = OperatorAction(act[0])
+            wanted = OperatorAction(action)
         except ValueError:
-            raise RefusedError(f"unknown action {act[0][:32]!r}") from None
-        what = confirmation(act[1])
+            raise RefusedError(f"unknown action {action[:32]!r}") from None
         kept = None if photo is None else self._keep_evidence(photo, photo_type(photo))
-        return self._answered(Operator(wanted, permit, by, self._person(by), why, kept, uuid.uuid4().hex, what))
+        return self._answered(Operator(wanted, permit, by, self._person(by), why, kept, uuid.uuid4().hex, **more))
 
     def _check(self, request: Mapping[str, Any], device: str, who: tuple[str, str], evidence: bytes) -> dict[str, Any]:
         by, why = who

@@ -281,6 +281,7 @@ def _permit(row: tuple[str, bytes, int]) -> Permit:
         approver=record.get("approver"),
         approved_in=record.get("approved_in"),
         said=_said(record),
+        points=tuple(record.get("points", ())),
     )
 
 

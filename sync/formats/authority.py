@@ -103,6 +103,8 @@ RECORDS: Mapping[Kind, Table] = {
         # Who approved it, and the area where they were shown to be then (GB 30871-2022 4.11, AQ 3064.2-2025 5.5.2).
         "approver": Field(_ID, required=False),
         "approved_in": Field(_ID, required=False),
+        # Where gas is sampled before work begins (GB 30871-2022 5.3.1, 6.3b; GB 46768-2025 5.8.6): top, middle, left.
+        "points": Field(ListOf(Identifier(32), least=1, most=16), required=False),
         "permit_version": Field(Whole(0, 2**31 - 1), required=False),
         **PERMIT_FACTS,
     },

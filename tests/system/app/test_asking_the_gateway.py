@@ -96,3 +96,36 @@ def test_a_gateway_of_another_version_is_said_to_be_one(told: Told, command: tup
     result = told.run(*command)
     assert result.exit_code == 3
     assert "another version" in result.stderr
+
+
+SAMPLE = ("permit", "sample", "P1", "--point", "top", "--by", "w1", "--reason", "hose at the point")
+
+
+@pytest.mark.parametrize(
+    "typed", ["oxygen", "oxygen=", "=1", "oxygen=20,9", "o x=1", "lel=1e9", "oxygen=20.9 %vol", "lel=NaN"]
+)
+def test_a_typed_figure_that_is_none_is_a_usage_error(told: Told, typed: str) -> None:
+    result = told.run(*SAMPLE, "--typed", typed)
+    assert (result.exit_code, told.messages) == (2, [])
+    assert "NAME=FIGURE" in result.stderr
+
+
+def test_a_name_that_is_typed_twice_is_a_usage_error(told: Told) -> None:
+    result = told.run(*SAMPLE, "--typed", "lel=0", "--typed", "lel=9")
+    assert (result.exit_code, told.messages) == (2, [])
+
+
+def test_a_sample_says_its_point_and_what_was_typed(told: Told) -> None:
+    assert told.run(*SAMPLE, "--typed", "lel=0", "--typed", "oxygen=20.9").exit_code == 0
+    assert (told.messages[0]["point"], told.messages[0]["typed"]) == ("top", {"lel": "0", "oxygen": "20.9"})
+
+
+@pytest.mark.parametrize("more", [("--what", "equipment"), ("--device", "wind-1"), ("--what", "weather")])
+def test_a_confirmation_that_cannot_be_meant_is_a_usage_error(told: Told, more: tuple[str, ...]) -> None:
+    assert (told.run(*ACT, *more).exit_code, told.messages) == (2, [])
+
+
+def test_a_confirmation_says_what_and_which_instrument(told: Told) -> None:
+    assert told.run(*ACT).exit_code == 0
+    assert told.run(*ACT, "--what", "equipment", "--device", "wind-1").exit_code == 0
+    assert [(each["what"], each["device"]) for each in told.messages] == [("harness", ""), ("equipment", "wind-1")]

@@ -19,9 +19,24 @@ PERMIT: dict[str, Any] = {
     "hq_status": 6,
     "said": {"height_cm": 1_800, "factors": ["live_parts"]},
     "confirmed": ["briefing"],
+    "points": [
+        {"point": "top", "age_ms": 90_000, "reason": None, "by": "w1", "entry": 9, "typed": None},
+        {
+            "point": "bottom",
+            "age_ms": None,
+            "reason": "analysis_missing",
+            "by": None,
+            "entry": None,
+            "typed": {"entry": 8, "by": "w2", "figures": {"oxygen": "20.9", "lel": "0"}},
+        },
+    ],
     "running": True,
     "paused": True,
     "frozen": ["f-7"],
+    "by_hand": [
+        {"device": "wind1", "by": "g1", "entry": 12, "left_ms": 1_000},
+        {"device": "gas1", "by": "g1", "entry": 5, "left_ms": 0},
+    ],
     "trip": {"entry": 4, "reason": "gas_over_limit", "interlock": "gb30871/lel@gas1.gas", "retest": None},
     "overrides": [],
     "close_waits": False,
@@ -157,3 +172,13 @@ def test_a_permit_is_shown_with_its_window_its_people_and_its_state_at_hq() -> N
     ):
         assert shown in text
     assert "已暂停" in "\n".join(permit_lines(PERMIT, "zh"))
+
+
+def test_each_sample_point_says_when_it_was_sampled_or_what_it_lacks() -> None:
+    en, zh = ("\n".join(permit_lines(PERMIT, language)) for language in ("en", "zh"))
+    assert "sample point top: 90.0 s ago, by w1, entry 9" in en
+    assert "sample point bottom: analysis_missing, No passing gas sample" in en
+    assert "sample point bottom: TYPED BY HAND, never counted: lel 0, oxygen 20.9 (by w2, entry 8)" in en
+    assert "取样点 bottom：人工填写，不作依据：lel 0, oxygen 20.9（w2，第 8 条）" in zh
+    assert "取样点 top：90.0 s 前，w1，第 9 条" in zh
+    assert "取样点 bottom：analysis_missing，取样点尚无合格的气体取样" in zh

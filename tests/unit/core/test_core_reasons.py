@@ -25,6 +25,7 @@ from sites import (
 )
 
 from edge.core.clock import ClockInterval, ClockSource
+from edge.core.entries import BlobReference
 from edge.core.facts import Side, TokenRefusal, TokenVerdict, Worker
 from edge.core.instruments import Check
 from edge.core.messages import (
@@ -382,6 +383,19 @@ def _in_review():
     return _tap(facts(certificates=(certificate(status="resit"),)))
 
 
+@produces(Reason.ANALYSIS_MISSING)
+def _never_sampled():
+    return _changed(points=("top",))
+
+
+@produces(Reason.ANALYSIS_TOO_OLD)
+def _sampled_long_ago():
+    bench, p1 = ready_bench(), permit(points=("top",))
+    bench.authority(p1, size=6)
+    bench.act(OperatorAction.SAMPLE, point="top")
+    return _reasons(bench.wait(HOUR_MS).tap(facts(permits=[p1], authority_size=6)))
+
+
 @produces(Reason.GUARDIAN_ABSENT, Reason.HARNESS_NOT_CONFIRMED)
 def _unguarded():
     p1 = permit(permit_type="21", guardians=("g2",))
@@ -430,6 +444,16 @@ def _record_late():
 @produces(Reason.GRANTED)
 def _granted():
     return _tap()
+
+
+@produces(Reason.GRANTED_BY_HAND)
+def _granted_by_hand():
+    bench = ready_bench()
+    bench.wait(5_000).block("gas1", None, Quality.COMM_FAIL)
+    photo = BlobReference("0" * 64, "image/jpeg", 4)
+    bench.act(OperatorAction.CONFIRM, what="equipment", device="gas1", photo=photo)
+    bench.record()
+    return _reasons(bench.tap(facts()))
 
 
 @produces(Reason.GUARDIAN_PRESENT)

@@ -43,6 +43,13 @@ def test_further_explosive_limits_of_a_gas_may_be_listed_and_every_shipped_one_i
     assert shipped == explosive_limits().keys()
 
 
+@pytest.mark.parametrize("name", rules.names())
+def test_no_shipped_pack_lets_a_person_stand_in_for_gas_where_it_kills_unseen(name: str) -> None:
+    by_hand = {(code, each.quantity) for pack in rules.versions(name) for each in pack.rules for code in each.manual}
+    allowed = {(code, "combustible") for code in ("02", "03", "10")} | {(code, "oxygen") for code in ("02", "03")}
+    assert by_hand <= allowed | {(code, "wind_speed") for code in ("21", "22", "23", "24", "61", "62", "63")}
+
+
 def test_one_gas_has_one_set_of_figures_in_all_packs() -> None:
     found: dict[str, object] = {}
     for name in rules.names():
@@ -72,6 +79,18 @@ FINDINGS = [
     ('clause = "GB 30871-2022 8.2.6"\n', "", "rule[wind-height].clause", ("missing",)),
     ('id = "wind-height"', 'id = "wind-height"\nlimmit = "3"', "rule[wind-height].limmit", ("unknown key", "limit")),
     ('mark = "V"\nfrom', 'mark = "W"\nfrom', "rule[combustible-lel-from-4].mark", ("is unknown", "V, V2, U, D")),
+    (
+        'manual = ["02", "03"]',
+        'manual = ["01", "02"]',
+        "rule[combustible-lel-from-4].manual",
+        ("01 is against the floor gas-by-hand", "take it out"),
+    ),
+    (
+        'manual = ["02", "03"]',
+        'manual = ["02", "21"]',
+        "rule[combustible-lel-from-4].manual",
+        ("21 is no permit type of this rule", "01, 02, 03, 70"),
+    ),
     ('code = "oxygen_low"', 'code = "oxygen_high"', "rule[oxygen-low].code", ("does not fit", "oxygen_low")),
     ('permit_types = ["70"]', 'permit_types = ["71"]', "rule[oxygen-low].permit_types", ("71 is no [[permit_type]]",)),
     ('id = "oxygen-high"', 'id = "oxygen-low"', "rule[oxygen-low].id", ("used already at line",)),
