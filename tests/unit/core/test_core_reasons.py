@@ -25,6 +25,7 @@ from sites import (
 )
 
 from edge.core.clock import ClockInterval, ClockSource
+from edge.core.confirmations import Confirmation
 from edge.core.entries import BlobReference
 from edge.core.facts import Side, TokenRefusal, TokenVerdict, Worker
 from edge.core.instruments import Check
@@ -451,7 +452,7 @@ def _granted_by_hand():
     bench = ready_bench()
     bench.wait(5_000).block("gas1", None, Quality.COMM_FAIL)
     photo = BlobReference("0" * 64, "image/jpeg", 4)
-    bench.act(OperatorAction.CONFIRM, what="equipment", device="gas1", photo=photo)
+    bench.act(OperatorAction.CONFIRM, what=Confirmation.EQUIPMENT, device="gas1", photo=photo)
     bench.record()
     return _reasons(bench.tap(facts()))
 
