@@ -292,7 +292,7 @@ def test_a_permit_is_explained_from_the_files_of_a_gateway_that_does_not_run(kep
     )
     assert area["packs"] == ["gb30871/2"]
     assert condition["exactly"] == "10/1"
-    assert {each["id"] for each in area["not_judged"]} >= {"approver-on-site", "sample-points"}
+    assert {each["id"] for each in area["not_judged"]} >= {"approver-checks", "sample-points"}
 
 
 @pytest.mark.parametrize(("name", "said"), [("P8", "area south is not one of this gateway"), ("P7", "permit_unknown")])

@@ -20,7 +20,7 @@ from edge.core.rules import strictest
 from edge.core.said import Said
 from edge.core.state import Durable
 from edge.ports.errors import RefusedError
-from edge.runtime.request_checks import confirmation
+from edge.runtime.request_checks import act_details
 from edge.runtime.requests import Requests
 
 ALL = tuple(MISSING)
@@ -220,5 +220,5 @@ def test_the_daemon_tells_what_was_confirmed_for_this_version():
 @pytest.mark.parametrize("what", ["coffee", "", 7, ["briefing"]])
 def test_a_word_that_names_nothing_to_confirm_is_refused(what):
     with pytest.raises(RefusedError, match="unknown confirmation"):
-        confirmation(what)
-    assert confirmation(None) is Confirmation.HARNESS
+        act_details({"what": what})
+    assert act_details({})["what"] is Confirmation.HARNESS
