@@ -11,6 +11,7 @@ from sites import EPOCH_MS, Bench, certificate, token
 
 from edge.core.clock import Anchor, ClockSource
 from edge.core.controller import begin
+from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Side, Tap, TokenRefusal, TokenVerdict, Worker
 from edge.core.fold import fold
 from edge.core.holds import Freeze
@@ -228,6 +229,20 @@ class Interleaving(Judged):
     def _troubled(self) -> str:
         return self.random.choice((*self.books.trips, "P1"))
 
+    def stands_in(self) -> None:
+        """A device falls silent, the guardian says what they see of it, sooner or later, and people tap."""
+        device = self.random.choice(("gas1", "gas1", "gas1", "wind1"))
+        for _ in range(self.random.randint(1, 3)):
+            self._block(device, None, Quality.COMM_FAIL)
+            self._block("wind1" if device == "gas1" else "gas1", 0)
+            self.bench.now_ms += self.random.choice((500, 1_500, 2_000, 3_000))
+        photo = BlobReference("0" * 64, "image/jpeg", 4) if self.random.random() < 0.9 else None
+        who, name = self.random.choice(("g1", "g1", "g1", "w1")), self.random.choice(("P1", "P1", "P2"))
+        act = Operator(OperatorAction.CONFIRM, name, who, Worker(who, False), "seen", photo, "r")
+        self.tell(replace(act, what="equipment", device=device))
+        self.recorded()
+        self.guardian_and_worker()
+
     def clears(self) -> None:
         """What a site does after a trip, in full or in part: readings good for a while, a re-test, a release."""
         name = self._troubled()
@@ -279,6 +294,11 @@ class Interleaving(Judged):
             for name, areas in durable.guardians.items()
             for area, each in areas.items()
         }
+        books.by_hand = {
+            (name, device): (each.worker, each.boottime_ms, each.boot_id)
+            for name, devices in durable.by_hand.items()
+            for device, each in devices.items()
+        }
         books.freezes = {each.freeze: each.scope for each in durable.freezes.standing()}
         books.released = set(durable.freezes.released)
         books.permits, books.closed = {}, set()
@@ -326,6 +346,7 @@ _WEIGHTS = {
     Interleaving.time_passes: 3,
     Interleaving.person_acts: 4,
     Interleaving.clears: 9,
+    Interleaving.stands_in: 5,
     Interleaving.restart: 1,
 }
 _CACHED: dict = {}

@@ -40,13 +40,21 @@ from edge.core.turn import Step
 
 SETTLE_MS, STALE_MS, WINDOW_MS, GUARDIAN_MS, GIVE_UP_MS = 3_000, 4_000, 5_000, 60_000, 1_500
 """Short, so that one interleaving sees readings settle, go stale and settle again."""
+SILENT_MS, BY_HAND_MS = 2_000, 20_000
 WINDOW_END_MS = 1_300_000
 """Monotonic time at which the permits' windows end."""
 
 SITE = build_site(
     DEFAULT_AREAS,
     timing=Timing(SETTLE_MS, STALE_MS, WINDOW_MS),
-    policy=replace(POLICY, stale_ms=STALE_MS, guardian_ms=GUARDIAN_MS, offline_normal_ms=100_000_000),
+    policy=replace(
+        POLICY,
+        stale_ms=STALE_MS,
+        guardian_ms=GUARDIAN_MS,
+        offline_normal_ms=100_000_000,
+        silent_ms=SILENT_MS,
+        by_hand_ms=BY_HAND_MS,
+    ),
 )
 CHANNEL = {"gas1": "gas", "wind1": "speed", "gas2": "gas"}
 HIGHEST = {"gas1": 100, "wind1": 79, "gas2": 100}
@@ -74,6 +82,7 @@ class Books:
     running: set = field(default_factory=set)
     trips: dict = field(default_factory=dict)
     guardians: dict = field(default_factory=dict)
+    by_hand: dict = field(default_factory=dict)
     fire: set = field(default_factory=set)
     faults: set = field(default_factory=set)
     sirens: dict = field(default_factory=dict)
@@ -110,7 +119,8 @@ class Books:
         found += self._permit(newest.get(permit_id), worker, told, clock)
         found += self._guardian(newest.get(permit_id), area, now_ms, boot_id)
         for device in DEVICES[area]:
-            found += self._reading(device, now_ms)
+            if not self._stood_in(newest.get(permit_id), device, now_ms, boot_id):
+                found += self._reading(device, now_ms)
         return found
 
     def _permit(self, known, worker, told, clock) -> list[str]:
@@ -124,6 +134,22 @@ class Books:
         who, when_ms, boot = self.guardians.get((known.permit if known else "", area), ("", 0, ""))
         present = boot == boot_id and now_ms - when_ms <= GUARDIAN_MS and known is not None and who in known.guardians
         return [] if present and not self.held(f"worker:{who}") else ["guardian"]
+
+    def _stood_in(self, known, device: str, now_ms: int, boot_id: str) -> bool:
+        """Nothing is heard of a gas detector, and a guardian said not long ago that they stand in for it."""
+        who, when_ms, boot = self.by_hand.get((known.permit if known else "", device), ("", 0, ""))
+        said = boot == boot_id and now_ms - when_ms <= BY_HAND_MS and known is not None and who in known.guardians
+        return said and not self.held(f"worker:{who}") and device != "wind1" and self.silent(device, now_ms)
+
+    def silent(self, device: str, now_ms: int) -> bool:
+        """The last block was lost, or came too long ago, or there was none."""
+        last = self.blocks.get(device, [None])[-1]
+        return last is None or last.qualities[0] is Quality.COMM_FAIL or now_ms - last.taken_at > STALE_MS
+
+    def word(self, device: str) -> BlockRead | None:
+        """The last block in which the device said anything."""
+        said = (each for each in reversed(self.blocks.get(device, [])) if each.qualities[0] is not Quality.COMM_FAIL)
+        return next(said, None)
 
     def _reading(self, device: str, now_ms: int) -> list[str]:
         """The last block good and fresh, nothing bad and no gap while it settled, no gust in the window."""
@@ -165,7 +191,15 @@ class Judged:
         self.asked_again: list[Tap] = []
         self.told: list[tuple[int, Input]] = []
         self.clock_trusted, self.doubt_ms = True, 0
-        self.counts = {"unlocked": 0, "withdrawn": 0, "tripped": 0, "restarted": 0, "retested": 0, "relocked": 0}
+        self.counts = {
+            "unlocked": 0,
+            "withdrawn": 0,
+            "tripped": 0,
+            "restarted": 0,
+            "retested": 0,
+            "relocked": 0,
+            "by_hand": 0,
+        }
 
     def tell(self, message: Input) -> Step:
         bench, books = self.bench, self.books
@@ -213,6 +247,8 @@ class Judged:
         match message:
             case BlockRead():
                 books.blocks.setdefault(message.device, []).append(message)
+                if message.qualities[0] is not Quality.COMM_FAIL:
+                    books.by_hand = {key: each for key, each in books.by_hand.items() if key[1] != message.device}
             case AuthorityApplied() if message.size >= books.size:
                 books.size = message.size
                 books.freezes |= {each.freeze: each.scope for each in message.freezes}
@@ -263,6 +299,7 @@ class Judged:
         match entry.kind:
             case "access.decided" if body["decision"] == "granted":
                 self._expect(not books.failing, "granted while the journal fails")
+                self.counts["by_hand"] += body.get("degraded", False)
                 books.granted[entry.seq] = (message.tap, message.facts, entry.permit, body["worker"], self.bench.now_ms)
             case "access.withdrawn":
                 self.counts["withdrawn"] += 1
@@ -280,6 +317,10 @@ class Judged:
                 books.closed.add(entry.permit)
                 books.running.discard(entry.permit)
                 books.trips.pop(entry.permit, None)
+                books.by_hand = {key: each for key, each in books.by_hand.items() if key[0] != entry.permit}
+            case "permit.degraded":
+                self._may_stand_in(entry.permit, body["device"])
+                books.by_hand[entry.permit, body["device"]] = (body["by"], self.bench.now_ms, self.bench.boot_id)
             case "permit.tripped":
                 self.counts["tripped"] += 1
                 books.trips[entry.permit] = False
@@ -293,6 +334,14 @@ class Judged:
                 books.trips.pop(entry.permit)
             case "access.not_taken" if not isinstance(message, TimerDue):
                 self.counts["relocked"] += 1
+
+    def _may_stand_in(self, permit_id: str | None, device: str) -> None:
+        """Only for a gas detector that is silent long enough and whose last word was good, and after no trip."""
+        word, now_ms = self.books.word(device), self.bench.now_ms
+        silent = self.books.silent(device, now_ms) and (word is None or now_ms - word.taken_at >= SILENT_MS)
+        good = word is None or (word.qualities[0] is Quality.GOOD and word.steps[0] <= HIGHEST[device])
+        self._expect(device != "wind1" and silent and good, f"somebody stands in for {device} after {word}")
+        self._expect(permit_id not in self.books.trips, f"somebody stands in for {device} of a tripped permit")
 
     def _bad(self, device: str) -> list[str]:
         return self.books._reading(device, self.bench.now_ms)
