@@ -156,7 +156,7 @@ def read_config(root: Table) -> Reading:
         calendar=read_calendar(root.table("calendar", optional=True), simulate),
         policy=_policy(root.table("policy", optional=True), simulate),
         outputs=_outputs(root.table("outputs"), simulate),
-        areas=tuple(_area(table) for table in root.tables("area", count_min=1, count_max=64)),
+        areas=tuple(_area(table, simulate) for table in root.tables("area", count_min=1, count_max=64)),
         doors=tuple(_door(table) for table in root.tables("door", count_min=1, count_max=16)),
         readers=tuple(_reader(table, simulate) for table in root.tables("reader", count_min=1, count_max=16)),
         buses=tuple(_bus(table, simulate) for table in root.tables("bus", count_min=0, count_max=32)),
@@ -212,7 +212,7 @@ def _outputs(table: Table, simulate: bool) -> Sourced[Outputs]:
     return Sourced(Outputs(pins), table)
 
 
-def _area(table: Table) -> Sourced[Area]:
+def _area(table: Table, simulate: bool) -> Sourced[Area]:
     packs = rules.names()
     value = Area(
         id=table.getstring("id", **_ID),
@@ -220,6 +220,7 @@ def _area(table: Table) -> Sourced[Area]:
         name_en=table.getstring("name_en", **_WORDS),
         codes=table.getlist("codes", **_CODE, count_min=0, count_max=32, default=()),
         ex=table.getbool("ex"),
+        open_air=table.getbool("open_air", default=not simulate),
         rule_packs=table.getlist(
             "rule_packs",
             pattern=re.compile("|".join(re.escape(pack) for pack in packs)),

@@ -129,13 +129,17 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A physical place. ``codes`` are all names, old and new, that mean it; ``siren_pin`` is a BCM number."""
+    """A physical place. ``codes`` are all names, old and new, that mean it; ``siren_pin`` is a BCM number.
+
+    ``open_air``: work that wind forbids needs an anemometer there.
+    """
 
     id: str
     name_zh: str
     name_en: str
     codes: tuple[str, ...]
     ex: bool
+    open_air: bool
     rule_packs: tuple[str, ...]
     siren_pin: int | None
 

@@ -9,7 +9,7 @@ from edge.core.clock import ClockInterval
 from edge.core.distances import DistanceRule
 from edge.core.facts import Permit
 from edge.core.gases import Gas
-from edge.core.interlocks import rule_name
+from edge.core.interlocks import may_lack, rule_name
 from edge.core.permit_facts import facts_failing
 from edge.core.reasons import Reason
 from edge.core.rules import Channel, Interlock, PermitType, Rule, RulePack, Unjudged, limit_in_unit
@@ -89,7 +89,7 @@ def explain_area(
         ends_ms=ends_ms if known is None else known.end_ms(permit.not_before_ms, ends_ms),
         conditions=_conditions(demands.interlocks, rules, channels, ground),
         missing=tuple(each for each in rules if rule_name(*each) in missing),
-        unfitted=tuple(each for each in rules if _unfitted(each[1], channels)),
+        unfitted=tuple(each for each in rules if _unfitted(each[1], channels, plan.open_air)),
         unjudged=tuple((pack, each) for pack in held for each in pack.unjudged if code in each.permit_types),
         later=tuple(each for each in plan.editions if each.name not in names and _begins(each, ground.clock)),
         facts=facts_failing(permit, known, ground.confirmed, ground.permit_facts),
@@ -140,9 +140,9 @@ def _before(other: Interlock, each: Interlock, order: list[Interlock]) -> bool:
     return room < 0 or (room == 0 and order.index(other) < order.index(each))
 
 
-def _unfitted(rule: Rule, channels: tuple[Channel, ...]) -> bool:
+def _unfitted(rule: Rule, channels: tuple[Channel, ...], open_air: bool) -> bool:
     fitted = any(each.quantity == rule.quantity and rule.gas in (None, each.gas) for each in channels)
-    return rule.where_fitted and not fitted
+    return may_lack(rule, open_air) and not fitted
 
 
 def _begins(edition: Edition, clock: ClockInterval) -> bool:

@@ -59,7 +59,8 @@ def rule_lines(rule: Rule) -> list[str]:
     """One rule of a pack."""
     lines = [f"  {rule.rule}: {measured_by(rule)} {limit_text(rule)}  -> {rule.code.value}"]
     lines.append(f"    {rule.words_zh} / {rule.words_en}")
-    where = [word for word, holds in (("where_fitted", rule.where_fitted), ("where_ex", rule.where_ex)) if holds]
+    wheres = (("open_air", rule.open_air), ("where_fitted", rule.where_fitted), ("where_ex", rule.where_ex))
+    where = [word for word, holds in wheres if holds]
     classes = [f"LEL >= {rule.gas_lel_from} %vol"] if rule.gas_lel_from is not None else []
     classes += [f"LEL < {rule.gas_lel_below} %vol"] if rule.gas_lel_below is not None else []
     by_hand = [f"人工确认 / by hand: {', '.join(sorted(rule.manual))}"] if rule.manual else []
@@ -173,6 +174,7 @@ def rule_json(rule: Rule) -> dict[str, Any]:
         "gas_lel_from": _text(rule.gas_lel_from),
         "gas_lel_below": _text(rule.gas_lel_below),
         "where_fitted": rule.where_fitted,
+        "open_air": rule.open_air,
         "where_ex": rule.where_ex,
         "manual": sorted(rule.manual),
         "zh": rule.words_zh,

@@ -127,7 +127,12 @@ def judged_lines(known: PermitType, language: Language) -> Iterator[str]:
     if known.one_blind:
         yield _TEXT[language]["one_blind"]
     if known.confirm:
-        yield _TEXT[language]["confirm"].format(confirm=_listed(known.confirm, CONFIRMATIONS, language))
+        yield _TEXT[language]["confirm"].format(confirm=_named(known.confirm, language))
+
+
+def _named(confirmations: tuple[str, ...], language: Language) -> str:
+    words = [CONFIRMATIONS[each] for each in confirmations]
+    return "、".join(each.zh for each in words) if language == "zh" else ", ".join(each.en for each in words)
 
 
 def row_line(row: HeightRow, language: Language) -> str:

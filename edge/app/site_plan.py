@@ -104,7 +104,8 @@ def plan_of_area(config: Config, area: Area, held: Held) -> AreaPlan:
     packs = packs_of(area, held)
     if not policy.longest_time:
         packs = tuple(without_longest_time(each) for each in packs)
-    return plan_area(area.id, area.ex, packs, channels_in(config, area.id, profiles_of(config)), timing)
+    channels = channels_in(config, area.id, profiles_of(config))
+    return plan_area(area.id, area.ex, packs, channels, timing, open_air=area.open_air)
 
 
 def packs_of(area: Area, held: Held) -> tuple[RulePack, ...]:

@@ -267,9 +267,17 @@ def trips(condition: Condition) -> bool:
 
 
 def bind(
-    packs: tuple[RulePack, ...], permit_type: str, channels: tuple[Channel, ...], timing: "Timing", *, ex: bool = True
+    packs: tuple[RulePack, ...],
+    permit_type: str,
+    channels: tuple[Channel, ...],
+    timing: "Timing",
+    *,
+    ex: bool = True,
+    open_air: bool = False,
 ) -> "Demands":
     """What packs demand of a permit type on the channels that an area has; ``ex``: it is an explosive one.
+
+    ``open_air``: a rule about open air asks there for what it measures.
 
     All versions may be bound at once: ``Demands`` tells them apart. Raises RulePackError if a channel cannot be judged
     by a rule (unknown gas, no conversion).
@@ -284,13 +292,18 @@ def bind(
     ]
     for pack, rule in rules:
         fitted = [each for each in channels if each.quantity == rule.quantity and rule.gas in (None, each.gas)]
-        if not fitted and not rule.where_fitted:
+        if not fitted and not may_lack(rule, open_air):
             missing.add((measured_by(rule), rule_name(pack, rule)))
         judged = [channel for channel in fitted if applies_to_gas(pack, rule, channel)]
         manual = permit_type in rule.manual
         interlocks.extend(_interlock(pack, rule, channel, timing, manual) for channel in judged)
     held = {rule_name(pack, rule): Term(pack.name, rule.validity) for pack, rule in rules}
     return Demands(tuple(interlocks), tuple(sorted(missing)), held)
+
+
+def may_lack(rule: Rule, open_air: bool) -> bool:
+    """Whether a rule asks nothing of an area that has no instrument for it."""
+    return rule.where_fitted and not (rule.open_air and open_air)
 
 
 def rule_name(pack: RulePack, rule: Rule) -> str:

@@ -92,7 +92,8 @@ class Rule:
 
     Both are days of the calendar in China and begin at 00:00 +08:00. ``limit`` None: each gas has its own, from the
     pack's table. ``gas``: only for detectors of that gas, and one must be there. ``where_fitted``: only where something
-    measures it; ``where_ex``: only in explosive areas. ``alarm``: code of AQ 3064.2-2025 A.4, where one fits.
+    measures it, or, of an ``open_air`` rule, where the area is in the open air; ``where_ex``: only in explosive areas.
+    ``alarm``: code of AQ 3064.2-2025 A.4, where one fits.
     ``manual``: the permit types for which a named person may stand in for an instrument that does not answer.
     """
 
@@ -113,6 +114,7 @@ class Rule:
     gas_lel_from: Decimal | None
     gas_lel_below: Decimal | None
     where_fitted: bool
+    open_air: bool
     where_ex: bool
     words_zh: str
     words_en: str

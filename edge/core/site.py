@@ -52,13 +52,15 @@ class AreaPlan:
     """An area: the versions of the packs that hold there, in the order of the configuration, and what they demand.
 
     ``demands`` gives for each permit type what all those versions demand; which of them speak depends on the time, and
-    on when the work began. ``ex`` areas allow less time without HQ.
+    on when the work began. ``ex`` areas allow less time without HQ; ``open_air`` ones need an anemometer for work that
+    wind forbids.
     """
 
     area: str
     ex: bool
     editions: tuple[Edition, ...]
     demands: Mapping[str, Demands]
+    open_air: bool = False
 
     def speaking(self, clock: ClockInterval, kept: tuple[str, ...] = ()) -> tuple[Edition, ...]:
         """The versions that hold now, or may; of a pack that work began under, the version that it ``kept``.
@@ -100,7 +102,13 @@ def permit_type_of(code: str, speaking: Iterable[Edition]) -> PermitType | None:
 
 
 def plan_area(
-    area: str, ex: bool, packs: tuple[RulePack, ...], channels: tuple[Channel, ...], timing: Timing
+    area: str,
+    ex: bool,
+    packs: tuple[RulePack, ...],
+    channels: tuple[Channel, ...],
+    timing: Timing,
+    *,
+    open_air: bool = False,
 ) -> AreaPlan:
     """An area under all these versions of packs. Raises RulePackError if they cannot be judged there, or contradict."""
     held = terms(packs)
@@ -110,7 +118,8 @@ def plan_area(
     codes = sorted({code for each in packs for code in each.permit_types})
     for code in codes:
         _check_trades(code, editions)
-    return AreaPlan(area, ex, editions, {code: bind(packs, code, channels, timing, ex=ex) for code in codes})
+    demands = {code: bind(packs, code, channels, timing, ex=ex, open_air=open_air) for code in codes}
+    return AreaPlan(area, ex, editions, demands, open_air)
 
 
 def _check_trades(code: str, editions: tuple[Edition, ...]) -> None:

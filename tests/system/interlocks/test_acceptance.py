@@ -172,16 +172,16 @@ def test_any_other_industry_has_its_own_figures_for_a_confined_space(fresh: Temp
 def test_an_area_without_instruments_arms_nothing_that_needs_one_and_says_what_is_missing(
     fresh: Template, tmp_path: Path
 ) -> None:
-    with standing(fresh, tmp_path, '["gb30871"]', ()) as bare:
+    with standing(fresh, tmp_path, '["gb30871"]\nopen_air = true', ()) as bare:
         lacking = {code: bare.missing(f"T{code}").get("channel_missing", set()) for code in TYPES}
     assert lacking == {
         "10": {"combustible"},
-        "02": {"combustible"},
+        "02": {"combustible", "wind_speed"},
         "21": {"wind_speed"},
         "30": set(),
         "40": set(),
         "50": set(),
-        "63": set(),  # may be done indoors
+        "63": {"wind_speed"},
         "70": {"combustible", "oxygen"},
     }
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import orjson
 import pytest
-from sites import EPOCH_MS, FROM_MS, GAS, HOUR_MS, PACK, TIMING, Bench, build_site, decided, facts, permit, token
+from sites import EPOCH_MS, FROM_MS, GAS, HOUR_MS, PACK, TIMING, WIND, Bench, build_site, decided, facts, permit, token
 
 from edge.core import codec
 from edge.core.clock import ClockInterval, ClockSource
@@ -210,3 +210,13 @@ def test_of_two_types_under_one_code_every_demand_counts() -> None:
     assert both is not None
     assert (both.certificates, both.validity_ms) == (("cutting",), HOUR_MS)
     assert strictest([]) is None
+
+
+@pytest.mark.parametrize("open_air", [True, False])
+@pytest.mark.parametrize("code", ["02", "63"])
+def test_work_that_wind_forbids_asks_for_an_anemometer_in_the_open_air_and_is_judged_wherever_one_is(open_air, code):
+    bare = plan_area("north", True, (PACK,), (GAS,), TIMING, open_air=open_air).demands[code]
+    assert ("wind_speed" in bare.quantities()) is open_air
+    fitted = plan_area("north", True, (PACK,), (GAS, WIND), TIMING, open_air=open_air).demands[code]
+    assert [each.device for each in fitted.interlocks].count("wind1") == 1
+    assert "wind_speed" not in fitted.quantities()
