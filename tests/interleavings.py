@@ -10,6 +10,7 @@ from oracle import CHANNEL, HIGHEST, PERMITS, SITE, Books, Broken, Judged
 from sites import EPOCH_MS, Bench, certificate, token
 
 from edge.core.clock import Anchor, ClockSource
+from edge.core.confirmations import Confirmation
 from edge.core.controller import begin
 from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Side, Tap, TokenRefusal, TokenVerdict, Worker
@@ -239,7 +240,7 @@ class Interleaving(Judged):
         photo = BlobReference("0" * 64, "image/jpeg", 4) if self.random.random() < 0.9 else None
         who, name = self.random.choice(("g1", "g1", "g1", "w1")), self.random.choice(("P1", "P1", "P2"))
         act = Operator(OperatorAction.CONFIRM, name, who, Worker(who, False), "seen", photo, "r")
-        self.tell(replace(act, what="equipment", device=device))
+        self.tell(replace(act, what=Confirmation.EQUIPMENT, device=device))
         self.recorded()
         self.guardian_and_worker()
 
