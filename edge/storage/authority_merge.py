@@ -16,7 +16,8 @@ import orjson
 
 from edge.core.holds import Freeze
 from sync.formats import authority
-from sync.formats.authority import Kind, Put, Release, Revoke, Scope, ScopeKind, Unknown
+from sync.formats.authority import Put, Release, Revoke, Scope, ScopeKind, Unknown
+from sync.formats.record_tables import Kind
 
 _TAG_BYTES = 16
 _PROGRESS_EVERY = 512

@@ -16,14 +16,12 @@ import orjson
 
 from sync.formats import canonical
 from sync.formats.errors import FormatError
-from sync.formats.permit_facts import PERMIT_FACTS, check_position
+from sync.formats.permit_facts import check_position
 from sync.formats.record_fields import (
     Choice,
     Field,
-    Flag,
     Hexadecimal,
     Identifier,
-    Instant,
     ListOf,
     Table,
     Text,
@@ -31,28 +29,13 @@ from sync.formats.record_fields import (
     checked_record,
     table_schema,
 )
-from sync.formats.rule_text import PackedText, RulesId
+from sync.formats.record_tables import RECORDS, Kind
+from sync.formats.rule_text import RulesId
 
 VERSION = 1
 
 MAX_LINE = 65_536
 """Longest line of an import file, in characters."""
-
-
-class Kind(Enum):
-    """Kinds of record. A ``badge`` has no record: its id is a token's id in hexadecimal, and it is only revoked.
-    Of ``rules``, see ``sync.formats.rule_text``, each is one version of a rule pack."""
-
-    WORKER = "worker"
-    CERTIFICATE = "cert"
-    PERMIT = "permit"
-    AREA = "area"
-    DEVICE = "device"
-    CONTRACTOR = "contractor"
-    ISSUER = "issuer"
-    GATEWAY = "gateway"
-    BADGE = "badge"
-    RULES = "rules"
 
 
 class ScopeKind(Enum):
@@ -67,67 +50,6 @@ class ScopeKind(Enum):
 _ID = Identifier()
 _FREEZE_ID = Identifier(128)
 _REASON = Text(256)
-
-RECORDS: Mapping[Kind, Table] = {
-    Kind.WORKER: {
-        "name": Field(Text(64)),
-        "roster": Field(Text(64), required=False),
-        # Keyed hash: the number itself never leaves the register that holds it.
-        "id_hash": Field(Hexadecimal(16, 64), required=False),
-    },
-    Kind.CERTIFICATE: {
-        "worker": Field(_ID),
-        "trade": Field(_ID),
-        "issued": Field(Instant(), required=False),
-        "review_due": Field(Instant(day_end=True), required=False),
-        "ends": Field(Instant(day_end=True)),
-        # Domain words: valid, review overdue, under re-examination, cancelled, revoked, lapsed. Only `valid` opens.
-        "status": Field(Choice(("valid", "review_overdue", "resit", "cancelled", "revoked", "lapsed"))),
-    },
-    Kind.PERMIT: {
-        # AQ 3064.2-2025 A.2: two digits.
-        "type": Field(Identifier(16)),
-        "areas": Field(ListOf(_ID, least=1, most=16)),
-        "workers": Field(ListOf(_ID, least=1)),
-        "guardians": Field(ListOf(_ID, most=32)),
-        "start": Field(Instant()),
-        "end": Field(Instant(day_end=True)),
-        # AQ 3064.2-2025 A.1 TICKET_STATUS: 0 not issued, 1 issued, 2 working, 3 accepted, 4 void, 5 withdrawn, 6 held.
-        "status": Field(Whole(0, 6)),
-        "gas": Field(Text(64), required=False),
-        "links": Field(ListOf(_ID, most=32), required=False),
-        "short_id": Field(Whole(1, 65_535)),
-        "position": Field(Text(256), required=False),
-        # What hot work would be by itself where it is managed one grade up (GB 30871-2022 5.1.1): a type of A.2.
-        "grade": Field(Identifier(16), required=False),
-        # Who approved it, and the area where they were shown to be then (GB 30871-2022 4.11, AQ 3064.2-2025 5.5.2).
-        "approver": Field(_ID, required=False),
-        "approved_in": Field(_ID, required=False),
-        # Where gas is sampled before work begins (GB 30871-2022 5.3.1, 6.3b; GB 46768-2025 5.8.6): top, middle, left.
-        "points": Field(ListOf(Identifier(32), least=1, most=16), required=False),
-        "permit_version": Field(Whole(0, 2**31 - 1), required=False),
-        **PERMIT_FACTS,
-    },
-    Kind.AREA: {
-        "name": Field(Text(64)),
-        "codes": Field(ListOf(_ID, most=32), required=False),
-        "doors": Field(ListOf(_ID, most=64), required=False),
-        "ex": Field(Flag()),
-    },
-    Kind.DEVICE: {"name": Field(Text(64)), "area": Field(_ID, required=False)},
-    Kind.CONTRACTOR: {"name": Field(Text(128))},
-    Kind.ISSUER: {
-        "kid": Field(Hexadecimal(4, 4)),
-        # COSE algorithm -8, EdDSA (RFC 9053 table 2); a gateway believes no other.
-        "alg": Field(Whole(-8, -8)),
-        "key": Field(Hexadecimal(32, 32)),
-        "not_before": Field(Instant()),
-        "not_after": Field(Instant(day_end=True)),
-        "site": Field(_ID),
-    },
-    Kind.GATEWAY: {"origin": Field(Identifier(128)), "vkey": Field(Identifier(256))},
-    Kind.RULES: {"sha256": Field(Hexadecimal(32, 32)), "text": Field(PackedText())},
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,19 +35,35 @@ ACTIVITIES = ("venting", "draining", "painting", "dust_sweeping")
 _POSITION = Whole(-10_000_000, 10_000_000)
 
 PERMIT_FACTS: Table = {
-    # Whole centimetres, rounded up: 5.004 m is above 5 m.
-    "height_cm": Field(Whole(0, 100_000), required=False),
-    # An empty list says that there is none; left out, nothing is said.
-    "factors": Field(ListOf(Choice(HEIGHT_FACTORS), most=len(HEIGHT_FACTORS)), required=False),
-    "blinds": Field(ListOf(Identifier(), most=32), required=False),
-    "operations": Field(ListOf(Choice(BLIND_OPERATIONS), most=len(BLIND_OPERATIONS)), required=False),
-    # Written in one way for one pipe: two permits are on one pipe if these are equal.
-    "pipe": Field(Identifier(), required=False),
-    # Whole centimetres on the site's own grid, whatever its origin: 100 km each way.
-    "east_cm": Field(_POSITION, required=False),
-    "north_cm": Field(_POSITION, required=False),
-    "activities": Field(ListOf(Choice(ACTIVITIES), most=len(ACTIVITIES)), required=False),
-    "confirmed": Field(ListOf(Choice(CONFIRMATIONS), most=len(CONFIRMATIONS)), required=False),
+    "height_cm": Field(
+        Whole(0, 100_000), required=False, words="Height of work, whole centimetres, rounded up: 5.004 m is above 5 m."
+    ),
+    "factors": Field(
+        ListOf(Choice(HEIGHT_FACTORS), most=len(HEIGHT_FACTORS)),
+        required=False,
+        words="Hazard factors of work at height (GB 30871-2022 8.1); an empty list says that there is none.",
+    ),
+    "blinds": Field(ListOf(Identifier(), most=32), required=False, words="Blinds by their numbers: one a permit."),
+    "operations": Field(
+        ListOf(Choice(BLIND_OPERATIONS), most=len(BLIND_OPERATIONS)),
+        required=False,
+        words="What is done with the blind: one a permit (AQ 3064.2-2025 5.4.4, alarm 20).",
+    ),
+    "pipe": Field(
+        Identifier(), required=False, words="The pipe, written in one way: permits that name it alike share it."
+    ),
+    "east_cm": Field(_POSITION, required=False, words="Place on the site's own grid, whole centimetres, any origin."),
+    "north_cm": Field(_POSITION, required=False, words="The same, northward; both or neither."),
+    "activities": Field(
+        ListOf(Choice(ACTIVITIES), most=len(ACTIVITIES)),
+        required=False,
+        words="What the work does that hot work must be away from (GB 30871-2022 5.2.9); solvent cleaning is painting.",
+    ),
+    "confirmed": Field(
+        ListOf(Choice(CONFIRMATIONS), most=len(CONFIRMATIONS)),
+        required=False,
+        words="What HQ confirmed of this version (AQ 3064.2-2025 5.4.5; 70, 80, 90); the guardian does the rest.",
+    ),
 }
 
 

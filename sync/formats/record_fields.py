@@ -207,10 +207,11 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a record. An optional field may be left out or be null."""
+    """One field of a record. An optional field may be left out or be null. ``words`` say what it means."""
 
     type: FieldType
     required: bool = True
+    words: str = ""
 
 
 Table = Mapping[str, Field]
@@ -277,9 +278,11 @@ def checked_record(table: Table, value: Any, place: str, written: bool) -> dict[
 
 def table_schema(table: Table) -> dict[str, Any]:
     """JSON Schema of an object with the table's fields, as a person's file holds it."""
-    properties = {
-        name: field.type.schema() if field.required else {"anyOf": [field.type.schema(), {"type": "null"}]}
-        for name, field in table.items()
-    }
+    properties = {name: _field_schema(field) for name, field in table.items()}
     required = [name for name, field in table.items() if field.required]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _field_schema(field: Field) -> dict[str, Any]:
+    schema = field.type.schema() if field.required else {"anyOf": [field.type.schema(), {"type": "null"}]}
+    return {**schema, "description": field.words} if field.words else schema

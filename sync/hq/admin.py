@@ -19,7 +19,6 @@ from sync.formats import badge_token
 from sync.formats.authority import (
     MAX_LINE,
     Freeze,
-    Kind,
     KnownOperation,
     Put,
     Release,
@@ -31,6 +30,7 @@ from sync.formats.authority import (
 )
 from sync.formats.errors import FormatError
 from sync.formats.record_fields import Identifier, end_ms
+from sync.formats.record_tables import Kind
 from sync.hq.authority_log import AuthorityLog, current
 from sync.hq.enrolment import new_code
 from sync.hq.key_files import load_key, make_key, write_public, write_secret

@@ -5,17 +5,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from sync.formats import checkpoint, cosignature, merkle, note
-from sync.formats.authority import (
-    Freeze,
-    Kind,
-    KnownOperation,
-    Put,
-    Release,
-    Revoke,
-    encode_operation,
-    parse_operation,
-)
+from sync.formats.authority import Freeze, KnownOperation, Put, Release, Revoke, encode_operation, parse_operation
 from sync.formats.errors import FormatError
+from sync.formats.record_tables import Kind
 from sync.hq.refusals import Refusal, RefusalCode
 from sync.hq.store import HeldFreeze, HqStore, HqTransaction, LogRole, Record
 

@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from sync.formats import note
-from sync.formats.authority import Kind, Put
+from sync.formats.authority import Put
 from sync.formats.enrolment_code import EnrolmentCode, proof_text, secret_hash
 from sync.formats.errors import FormatError
+from sync.formats.record_tables import Kind
 from sync.hq.authority_log import AuthorityLog
 from sync.hq.place import Place
 from sync.hq.refusals import Refusal, RefusalCode

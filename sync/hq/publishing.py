@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from sync.formats.authority import Kind, Put
+from sync.formats.authority import Put
 from sync.formats.errors import FormatError
+from sync.formats.record_tables import Kind
 from sync.formats.rule_text import rules_record, text_of
 from sync.hq.authority_log import AuthorityLog, current
 from sync.hq.place import open_place

@@ -1,6 +1,7 @@
 """What is shown to people is documented, and the documents say what the code does.
 
-``python tests/unit/test_documentation.py`` writes ``edge/REASONS.md`` and ``edge/COMMANDS.md`` anew from the code.
+``python tests/unit/test_documentation.py`` writes ``edge/REASONS.md``, ``edge/COMMANDS.md`` and ``sync/RECORDS.md``
+anew from the code.
 """
 
 import ast
@@ -17,10 +18,24 @@ from edge.app.entry_words import KINDS
 from edge.core.doors import Effect
 from edge.core.reasons import WORDS, Reason, Words
 from edge.runtime.request_answers import ACT_WORDS
+from sync.formats.record_fields import (
+    Choice,
+    Field,
+    FieldType,
+    Flag,
+    Hexadecimal,
+    Identifier,
+    Instant,
+    ListOf,
+    Text,
+    Whole,
+)
+from sync.formats.record_tables import RECORDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "edge" / "REASONS.md"
 COMMANDS_PAGE = ROOT / "edge" / "COMMANDS.md"
+RECORDS_PAGE = ROOT / "sync" / "RECORDS.md"
 
 _HEAD = """# Reasons and entries
 
@@ -138,6 +153,61 @@ def commands_page() -> str:
     return "\n".join(parts)
 
 
+_RECORDS_HEAD = """# Records
+
+What HQ says of each kind of record: the fields of `rec` in a line of `permitgate hq import`, such as those of
+`hil/example_records.jsonl`. In a file times are RFC 3339 or UTC milliseconds; in the log they are milliseconds.
+`permitgate hq import --schema` prints the same as JSON Schema. This page is written from the code
+(`sync/formats/record_tables.py`); a test keeps it true. A gateway freezes what it does not know: bring gateways up to
+date before HQ says a new field.
+"""
+
+
+def _value(kind: FieldType) -> str:
+    """What a field may hold, in a few words."""
+    match kind:
+        case Text(longest):
+            return f"text, at most {longest}"
+        case Identifier(longest):
+            return f"id, at most {longest}"
+        case Hexadecimal(least, most):
+            return f"{least} bytes in hex" if least == most else f"{least} to {most} bytes in hex"
+        case Whole(least, most):
+            return f"{least} to {most}"
+        case Flag():
+            return "true, false"
+        case Choice(words):
+            return ", ".join(f"`{word}`" for word in words)
+        case Instant():
+            return "time"
+        case ListOf(item, least, most):
+            return f"{least} to {most}: {_value(item)}"
+    return "text"
+
+
+def _field_row(name: str, field: Field) -> str:
+    return f"| `{name}` | {'' if field.required else 'may be left out'} | {_value(field.type)} | {field.words} |"
+
+
+def records_page() -> str:
+    """The whole of sync/RECORDS.md."""
+    parts = [_RECORDS_HEAD]
+    for kind, table in RECORDS.items():
+        rows = [_field_row(name, field) for name, field in table.items()]
+        parts.append(
+            "\n".join([f"## {kind.value}", "", "| field | | value | meaning |", "|---|---|---|---|", *rows]) + "\n"
+        )
+    return "\n".join(parts)
+
+
+def test_every_field_of_a_record_is_explained_and_on_its_page() -> None:
+    unexplained = [
+        (kind.value, name) for kind, table in RECORDS.items() for name, each in table.items() if not each.words
+    ]
+    assert not unexplained
+    assert RECORDS_PAGE.read_text(encoding="utf-8") == records_page(), "run: python tests/unit/test_documentation.py"
+
+
 def test_every_command_and_option_is_on_its_page() -> None:
     assert COMMANDS_PAGE.read_text(encoding="utf-8") == commands_page(), "run: python tests/unit/test_documentation.py"
 
@@ -171,3 +241,4 @@ def test_an_unknown_command_or_option_is_a_usage_error() -> None:
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     COMMANDS_PAGE.write_text(commands_page(), encoding="utf-8")
+    RECORDS_PAGE.write_text(records_page(), encoding="utf-8")

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from sync.formats.authority import Kind, Put, Revoke, Unknown, encode_operation, parse_operation, read_written
+from sync.formats.authority import Put, Revoke, Unknown, encode_operation, parse_operation, read_written
 from sync.formats.canonical import MAX_ENTRY_BYTES
 from sync.formats.errors import FormatError
+from sync.formats.record_tables import Kind
 from sync.formats.rule_text import PACKED_MAX, TEXT_BYTES_MAX, rules_id, rules_record, split_id, text_of
 
 TEXT = b"# a pack\n" * 40

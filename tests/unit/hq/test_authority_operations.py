@@ -8,7 +8,6 @@ import pytest
 from sync.formats import canonical
 from sync.formats.authority import (
     Freeze,
-    Kind,
     Put,
     Release,
     Revoke,
@@ -22,6 +21,7 @@ from sync.formats.authority import (
 )
 from sync.formats.errors import FormatError
 from sync.formats.record_fields import end_ms, instant_ms
+from sync.formats.record_tables import Kind
 
 PERMIT: dict[str, Any] = {
     "id": "PTW-1",

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.ports.errors import RefusedError
 from sync.formats import note
-from sync.formats.authority import Kind, Put
+from sync.formats.authority import Put
 from sync.formats.enrolment_code import EnrolmentCode, parse_code, proof_text
 from sync.formats.errors import FormatError
+from sync.formats.record_tables import Kind
 from sync.hq import admin
 from sync.hq.authority_log import AuthorityLog, current
 from sync.hq.enrolment import CODE_LIFE_MS, EnrolmentRequest, enrol, parse_enrolment, token_hash

@@ -9,18 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.formats import badge_token, checkpoint, cosignature, note
-from sync.formats.authority import (
-    Freeze,
-    Kind,
-    Put,
-    Release,
-    Revoke,
-    Scope,
-    ScopeKind,
-    Unknown,
-    parse_operation,
-)
+from sync.formats.authority import Freeze, Put, Release, Revoke, Scope, ScopeKind, Unknown, parse_operation
 from sync.formats.enrolment_code import parse_code, proof_text
+from sync.formats.record_tables import Kind
 from sync.hq import admin
 from sync.hq.authority_log import FRESH_S, AuthorityLog, HeadServer
 from sync.hq.enrolment import EnrolmentRequest, enrol

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sync.formats.authority import Kind, Put, parse_operation
+from sync.formats.authority import Put, parse_operation
+from sync.formats.record_tables import Kind
 from sync.hq import admin
 from sync.hq.authority_log import AuthorityLog
 from sync.hq.place import open_place

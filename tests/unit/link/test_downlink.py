@@ -12,7 +12,8 @@ from edge.ports.stores import Applied
 from edge.storage.authority import AuthorityWriter
 from edge.storage.migrations import migrate
 from sync.formats import checkpoint, cosignature, merkle, note, package
-from sync.formats.authority import Freeze, Kind, Put, Release, Scope, ScopeKind, encode_operation
+from sync.formats.authority import Freeze, Put, Release, Scope, ScopeKind, encode_operation
+from sync.formats.record_tables import Kind
 from sync.link.downlink import FUTURE_SLACK_MS, Downlink, PinnedKeys, Refreshed
 from sync.link.refusals import LinkRefused
 
