@@ -12,6 +12,7 @@ from edge.core.reasons import Reason
 from edge.core.rules import PermitType, Rule, RulePack, Unjudged
 from edge.rules import fields
 from edge.rules.floors import check_floors, check_gases
+from edge.rules.toxic_floors import check_toxic
 from edge.rules.work_facts import read_distances, with_heights
 
 MOLAR_VOLUME = Decimal("24.05")
@@ -64,6 +65,7 @@ def read_pack(data: bytes, file: str) -> tuple[RulePack, Table]:
         _check_types(pack, demand.permit_types, table)
     check_floors(pack, rules, head)
     check_gases(gases)
+    check_toxic(pack, gases, head)
     assert root.findings is not None
     root.findings.raise_if_any()
     return pack, head
