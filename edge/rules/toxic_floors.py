@@ -20,7 +20,8 @@ def check_toxic(pack: RulePack, gases: Iterable[tuple[Gas, Table]], place: Table
     floor, limits = toxic_limits()
     if pack.molar_volume > floor.molar_volume and place.good("molar_volume"):
         what = f"{pack.molar_volume} L/mol is laxer than the floor {floor.floor} ({floor.clause})"
-        place.refuse("molar_volume", f"{what}: more ppm would pass; give at most {floor.molar_volume}")
+        most = f"{floor.molar_volume} [{floor.molar_volume_mark}]"
+        place.refuse("molar_volume", f"{what}: more ppm would pass; give at most {most}")
     for gas, table in gases:
         limit = limits.get(gas.gas)
         if limit is not None and table.good("id"):
@@ -43,7 +44,7 @@ def _check_limit(gas: Gas, limit: ToxicLimit, table: Table) -> None:
 
 def _check_mass(gas: Gas, limit: ToxicLimit, table: Table) -> None:
     if gas.molar_mass is not None and table.good("molar_mass") and gas.molar_mass < limit.molar_mass:
-        what = f"{gas.molar_mass} g/mol is less than the floor of {gas.gas}"
+        what = f"{gas.molar_mass} g/mol is laxer than the floor of {gas.gas} ({limit.clause})"
         table.refuse("molar_mass", f"{what}: more ppm would pass; give at least {limit.molar_mass}")
 
 
