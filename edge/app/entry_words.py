@@ -172,6 +172,8 @@ _LABELS: Mapping[str, Words] = {
     "scope": Words("范围", "scope"),
     "sha256": Words("文本散列 SHA-256", "SHA-256 of its text"),
     "site": Words("厂区", "site"),
+    "seen": Words("门磁可见", "the contact is heard"),
+    "shared": Words("多人一次开门", "one opening for several"),
     "size": Words("条数", "size"),
     "source": Words("来源", "source"),
     "speaks": Words("现行版本", "what holds now"),
