@@ -56,6 +56,7 @@ KINDS: Mapping[str, Words] = {
     "override.lifted": Words("旁路已解除", "an override was lifted"),
     "override.made": Words("已做旁路", "an override was made: a protection is out of action"),
     "model.own": Words("使用现场自编的设备型号文件", "a register map that the site wrote itself is in use"),
+    "muster.listed": Words("火警时的在场人员清单", "who was inside when fire was signalled"),
     "permit.begun": Words("作业开始", "work on a permit began"),
     "permit.close_refused": Words(
         "总部已关闭作业票，但旁路未解除，本处不予关闭",
@@ -154,6 +155,7 @@ _LABELS: Mapping[str, Words] = {
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
     "pause": Words("暂停记录", "pause entry"),
+    "people": Words("在场人员", "people inside"),
     "period_ms": Words("记录间隔", "period"),
     "permit": Words("作业票", "permit"),
     "permit_type": Words("作业类型", "permit type"),
@@ -338,5 +340,5 @@ def _value(name: str, value: Any, language: Language) -> str:
     if isinstance(value, Mapping) and value.keys() == _READ:
         return f"{value['interlock']} {figure(value['steps'], value['resolution'], value['unit'])}"
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={each}" for key, each in value.items())
+        return " ".join(f"{key}={_value(key, each, language)}" for key, each in value.items())
     return str(value)

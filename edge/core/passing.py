@@ -8,6 +8,7 @@ from typing import assert_never
 from edge.core.doors import Effect, Event, Passage, Phase, advance, opened
 from edge.core.entries import Json
 from edge.core.messages import DoorInput, Indicate, Light, Lock, ReleaseExit, Timer
+from edge.core.mustering import list_people
 from edge.core.permits import IN_FORCE
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
@@ -51,6 +52,8 @@ def _fire(turn: Turn, door: str, active: bool) -> None:
     turn.change(fire=fire)
     fire_due(turn, door)
     turn.author("fire.signalled" if active else "fire.cleared", {"door": door})
+    if fire == {door} and active:
+        list_people(turn)
 
 
 def fire_due(turn: Turn, door: str) -> None:

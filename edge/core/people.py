@@ -39,6 +39,11 @@ class Inside:
     until_ms: int | None
     overstayed: bool = False
 
+    @property
+    def state(self) -> str:
+        """``in`` or ``unknown``, as lists say it."""
+        return "in" if self.certain else "unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class Release:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import orjson
 import pytest
 from sites import SITE, Bench, commands, decided, facts, kinds, permit, ready_bench, replace_site
 
@@ -264,8 +265,6 @@ def test_an_exit_that_a_kill_cut_off_makes_whom_it_concerned_unknown():
 def test_entries_of_earlier_versions_that_say_no_area_and_saved_states_without_people_still_decode():
     plain = codec.encode(Durable())
     assert b'"people":' in plain
-    import orjson
-
     older = {name: value for name, value in orjson.loads(plain).items() if name != "people"}
     assert codec.decode(orjson.dumps(older), Durable) == Durable()
     body = {"door": "d1", "entry": 3, "worker": "w1", "exit": False}
