@@ -83,6 +83,9 @@ KINDS: Mapping[str, Words] = {
         "附近有相互影响的作业同时进行，距离不足", "running work is too near to other work that runs"
     ),
     "permit.tripped": Words("作业跳闸，禁止进入", "a running permit tripped, entry is shut"),
+    "person.overstayed": Words(
+        "作业票或工牌到时，人员仍在区域内，已报警", "somebody is inside past the end of their permit or badge: alarm"
+    ),
     "reader.back": Words("读卡器恢复", "a reader is back"),
     "reader.lost": Words("读卡器失联", "a reader was lost"),
     "rules.applied": Words("总部发布的规则版本已采用", "a version of a rule pack that HQ published was taken"),
@@ -182,6 +185,7 @@ _LABELS: Mapping[str, Words] = {
     "rules": Words("规则", "rules"),
     "silent_ms": Words("已无应答", "silent for"),
     "stands_ms": Words("最长有效", "counts at most"),
+    "state": Words("状态", "state"),
     "step_ms": Words("跳变", "step"),
     "subject": Words("对象", "subject"),
     "took_over_from": Words("交班监护人", "took over from"),

@@ -175,7 +175,8 @@ def _taken(people: People, entry: Entry, body: Mapping[str, Any]) -> People:
     if release is not None and release.entry is not None:
         return _put(people, release, entry, certain=not body["shared"])
     if body["worker"] is not None:
-        return _out(people, body["worker"])
+        worker = body["worker"]
+        return _doubt(people, lambda each: each.worker == worker) if body["shared"] else _out(people, worker)
     # By the button, or in the grace of a release that ended: then whoever had that one may have gone in.
     late = [each for each in people.releases if each.ended and each.door == body["door"]]
     people = replace(people, releases=tuple(each for each in people.releases if each not in late))

@@ -185,6 +185,32 @@ def test_of_two_grants_that_one_opening_ended_nobody_is_certain():
     assert counts(bench) == (0, 2, 0)
 
 
+def test_of_two_who_tapped_out_before_one_opening_nobody_is_out_until_they_are_seen_outside():
+    bench = site_bench()
+    go_in(bench, "w1")
+    go_in(bench, "w2")
+    tap_out(bench, "w1")
+    tap_out(bench, "w2")
+    contact(bench, True)
+    assert counts(bench) == (0, 2, 0)
+    tap_out(bench, "w2")
+    assert counts(bench) == (0, 1, 0), "a tap while the leaf stands open is a passage of its own"
+    contact(bench, False)
+    bench.record()
+    grant(bench, "w1")
+    assert counts(bench) == (0, 0, 1), "seen at the outer reader"
+
+
+def test_who_tapped_out_while_another_was_let_in_by_the_same_opening_is_unknown():
+    bench = site_bench()
+    go_in(bench, "w1")
+    grant(bench, "w2")
+    bench.record()
+    tap_out(bench, "w1")
+    contact(bench, True)
+    assert counts(bench) == (0, 2, 0)
+
+
 def test_a_worker_released_at_a_door_whose_contact_is_not_heard_is_unknown():
     bench = ready_bench()
     bench.tap(facts())
