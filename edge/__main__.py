@@ -67,7 +67,10 @@ def status(config_path: Path, json_to: str | None) -> None:
 @json_option
 def muster(config_path: Path, area: str | None, json_to: str | None) -> None:
     """Who is inside, in or unknown, by area: one page to print, from this gateway's own files, HQ away or not."""
-    from edge.app.muster_command import muster as list_inside
+    from edge.host.withheld import withheld
+
+    with withheld("rich"):
+        from edge.app.muster_command import muster as list_inside
 
     list_inside(config_path, area, json_to)
 

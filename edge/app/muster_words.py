@@ -21,6 +21,7 @@ def page(found: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     if found["unknown"] or found["entering"]:
         lines.append("不明：可能已未刷卡离开，找到本人之前按在内对待")
         lines.append("UNKNOWN: may have left without a tap; counts as inside until found")
+        lines.append("本人在该区域门外或门内刷卡后自动更正 · put right when that person taps at a door of that area")
     return [*lines, "本网关停止期间无人记录进出 · while the gateway is down nobody records who passes"]
 
 
