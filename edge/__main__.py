@@ -62,6 +62,20 @@ def status(config_path: Path, json_to: str | None) -> None:
 
 
 @main.command()
+@config_option
+@click.option("--area", help="Only this area, by its id or a code.")
+@json_option
+def muster(config_path: Path, area: str | None, json_to: str | None) -> None:
+    """Who is inside, in or unknown, by area: one page to print, from this gateway's own files, HQ away or not."""
+    from edge.host.withheld import withheld
+
+    with withheld("rich"):
+        from edge.app.muster_command import muster as list_inside
+
+    list_inside(config_path, area, json_to)
+
+
+@main.command()
 @click.option("--stay", is_flag=True, help="Keep the site running after the story, until Ctrl-C.")
 @click.option("--keep", type=FOLDER, help="Keep everything in this folder: gateway, HQ, tiles, keys, packs.")
 @json_option

@@ -221,6 +221,7 @@ def _area(table: Table, simulate: bool) -> Sourced[Area]:
         codes=table.getlist("codes", **_CODE, count_min=0, count_max=32, default=()),
         ex=table.getbool("ex"),
         open_air=table.getbool("open_air", default=not simulate),
+        people_max=table.getint("people_max", minimum=0, maximum=1_000, default=0) or None,
         rule_packs=table.getlist(
             "rule_packs",
             pattern=re.compile("|".join(re.escape(pack) for pack in packs)),

@@ -131,7 +131,8 @@ class Outputs:
 class Area:
     """A physical place. ``codes`` are all names, old and new, that mean it; ``siren_pin`` is a BCM number.
 
-    ``open_air``: work that wind forbids needs an anemometer there.
+    ``open_air``: work that wind forbids needs an anemometer there. ``people_max``: at most so many
+    inside, None: no limit.
     """
 
     id: str
@@ -140,6 +141,7 @@ class Area:
     codes: tuple[str, ...]
     ex: bool
     open_air: bool
+    people_max: int | None
     rule_packs: tuple[str, ...]
     siren_pin: int | None
 

@@ -79,6 +79,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "unbounded": "no upper bound",
         "authority": "HQ's word: {size} operations, {age} old (at most {normal}, work already begun {begun})",
         "packs": "rule packs: {packs}",
+        "people": "others in the area: {inside} in, {unknown} unknown, {entering} entering{most}",
+        "most": ", at most {most} people",
         "holds": "holds: {holds}",
         "site": "site frozen",
         "area": "area frozen",
@@ -136,6 +138,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "unbounded": "无上界",
         "authority": "总部数据：{size} 条，距今 {age}（至多 {normal}，已开始的作业 {begun}）",
         "packs": "规则包：{packs}",
+        "people": "区域内其他人员：在内 {inside}，不明 {unknown}，进入中 {entering}{most}",
+        "most": "，至多 {most} 人",
         "holds": "限制：{holds}",
         "site": "厂区冻结",
         "area": "区域冻结",
@@ -349,6 +353,11 @@ def _ground_lines(question: Question, language: Language) -> list[str]:
             begun=seconds(limited.offline_begun_ms),
         )
     )
+    people = question.people
+    if people is not None and (people.total or people.most is not None):
+        most = "" if people.most is None else text["most"].format(most=people.most)
+        counts = {"inside": people.inside, "unknown": people.unknown, "entering": people.entering}
+        lines.append(text["people"].format(**counts, most=most))
     holds = _holds(question, text)
     if holds:
         lines.append(text["holds"].format(holds=", ".join(holds)))

@@ -56,6 +56,7 @@ KINDS: Mapping[str, Words] = {
     "override.lifted": Words("旁路已解除", "an override was lifted"),
     "override.made": Words("已做旁路", "an override was made: a protection is out of action"),
     "model.own": Words("使用现场自编的设备型号文件", "a register map that the site wrote itself is in use"),
+    "muster.listed": Words("火警时的在场人员清单", "who was inside when fire was signalled"),
     "permit.begun": Words("作业开始", "work on a permit began"),
     "permit.close_refused": Words(
         "总部已关闭作业票，但旁路未解除，本处不予关闭",
@@ -82,6 +83,9 @@ KINDS: Mapping[str, Words] = {
         "附近有相互影响的作业同时进行，距离不足", "running work is too near to other work that runs"
     ),
     "permit.tripped": Words("作业跳闸，禁止进入", "a running permit tripped, entry is shut"),
+    "person.overstayed": Words(
+        "作业票或工牌到时，人员仍在区域内，已报警", "somebody is inside past the end of their permit or badge: alarm"
+    ),
     "reader.back": Words("读卡器恢复", "a reader is back"),
     "reader.lost": Words("读卡器失联", "a reader was lost"),
     "rules.applied": Words("总部发布的规则版本已采用", "a version of a rule pack that HQ published was taken"),
@@ -154,6 +158,7 @@ _LABELS: Mapping[str, Words] = {
     "packs": Words("规则包", "rule packs"),
     "passed": Words("合格", "passed"),
     "pause": Words("暂停记录", "pause entry"),
+    "people": Words("在场人员", "people inside"),
     "period_ms": Words("记录间隔", "period"),
     "permit": Words("作业票", "permit"),
     "permit_type": Words("作业类型", "permit type"),
@@ -172,12 +177,15 @@ _LABELS: Mapping[str, Words] = {
     "scope": Words("范围", "scope"),
     "sha256": Words("文本散列 SHA-256", "SHA-256 of its text"),
     "site": Words("厂区", "site"),
+    "seen": Words("门磁可见", "the contact is heard"),
+    "shared": Words("多人一次开门", "one opening for several"),
     "size": Words("条数", "size"),
     "source": Words("来源", "source"),
     "speaks": Words("现行版本", "what holds now"),
     "rules": Words("规则", "rules"),
     "silent_ms": Words("已无应答", "silent for"),
     "stands_ms": Words("最长有效", "counts at most"),
+    "state": Words("状态", "state"),
     "step_ms": Words("跳变", "step"),
     "subject": Words("对象", "subject"),
     "took_over_from": Words("交班监护人", "took over from"),
@@ -336,5 +344,5 @@ def _value(name: str, value: Any, language: Language) -> str:
     if isinstance(value, Mapping) and value.keys() == _READ:
         return f"{value['interlock']} {figure(value['steps'], value['resolution'], value['unit'])}"
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={each}" for key, each in value.items())
+        return " ".join(f"{key}={_value(key, each, language)}" for key, each in value.items())
     return str(value)

@@ -7,7 +7,15 @@ from typing import Any, TypeVar
 import click
 
 from edge.app.answers import answer
-from edge.app.status_words import SIMULATED, override_lines, permit_line, permit_lines, status_lines, sync_lines
+from edge.app.status_words import (
+    SIMULATED,
+    inside_lines,
+    override_lines,
+    permit_line,
+    permit_lines,
+    status_lines,
+    sync_lines,
+)
 from edge.app.wording import Language, printable
 from edge.config import load
 from edge.config_values import Config
@@ -67,6 +75,7 @@ def _ready_lines(found: Mapping[str, Any], language: Language, judge: bool) -> l
     lines: list[str] = []
     if "status" in found:
         lines += [permit_line(found["status"], language)] if judge else permit_lines(found["status"], language)
+        lines += inside_lines(found["status"], language) if judge else []
         lines += override_lines(found["status"]["overrides"], language) if judge else []
     lines += [f"  {each['code']}: {each['zh']} / {each['en']}" for each in found.get("missing", [])]
     for worker in found.get("workers", []) if judge else []:

@@ -105,7 +105,8 @@ def plan_of_area(config: Config, area: Area, held: Held) -> AreaPlan:
     if not policy.longest_time:
         packs = tuple(without_longest_time(each) for each in packs)
     channels = channels_in(config, area.id, profiles_of(config))
-    return plan_area(area.id, area.ex, packs, channels, timing, open_air=area.open_air)
+    open_air, people_max = area.open_air, area.people_max
+    return plan_area(area.id, area.ex, packs, channels, timing, open_air=open_air, people_max=people_max)
 
 
 def packs_of(area: Area, held: Held) -> tuple[RulePack, ...]:

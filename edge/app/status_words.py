@@ -19,6 +19,11 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "rules": "rules in area {area}: {packs}",
         "lost": "rule pack {lost} in area {area} CANNOT BE USED: nobody enters on it; see `permitgate rules list`",
         "siren": "SIREN of area {area} is sounding",
+        "headcount": "area {area}: {inside} in, {unknown} unknown, {entering} entering{most}",
+        "most": ", at most {most}",
+        "full": ", FULL",
+        "inside": "  inside: {people}",
+        "unknown": " unknown",
         "channel": "channel {channel}: {figure} {quality} ({age})",
         "overdue": "instrument {device}: {check} missing or OVERDUE: see `permitgate instrument list`",
         "reader": "reader {reader} LOST: {why}",
@@ -61,6 +66,11 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "rules": "区域 {area} 现行规则：{packs}",
         "lost": "区域 {area} 的规则包 {lost} 不可用 CANNOT BE USED：不得凭此进入；请运行 `permitgate rules list`",
         "siren": "区域 {area} 警笛 SIREN 正在鸣响",
+        "headcount": "区域 {area}：在内 {inside}，不明 {unknown}，进入中 {entering}{most}",
+        "most": "，至多 {most}",
+        "full": "，已满 FULL",
+        "inside": "  在内：{people}",
+        "unknown": " 不明 unknown",
         "channel": "通道 {channel}：{figure} {quality}（{age}）",
         "overdue": "检测仪 {device}：{check} 缺少或已过期 OVERDUE：请运行 `permitgate instrument list`",
         "reader": "读卡器 {reader} 失联 LOST：{why}",
@@ -118,7 +128,7 @@ def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
     lines += [text["freeze"].format(**each) for each in found["freezes"]]
     lines += override_lines(found["overrides"], language) + list(_waiting_lines(found, language))
     lines += [text["reader"].format(reader=reader, why=why) for reader, why in found["readers"]["lost"].items()]
-    lines += _door_lines(found, language)
+    lines += people_lines(found["people"], language) + list(_door_lines(found, language))
     for channel, each in found["readings"].items():
         age = _ago(each["age_ms"], language)
         lines.append(text["channel"].format(channel=channel, figure=each["figure"], quality=each["quality"], age=age))
@@ -150,6 +160,28 @@ def _door_lines(found: Mapping[str, Any], language: Language) -> Iterator[str]:
         yield text["door"].format(door=door, phase=each["phase"], fault=fault, shown=shown)
 
 
+def people_lines(areas: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
+    """How many are inside, of each area that has people or a limit."""
+    text, lines = _TEXT[language], []
+    for each in areas:
+        total = each["inside"] + each["unknown"] + each["entering"]
+        most = "" if each["most"] is None else text["most"].format(most=each["most"])
+        full = text["full"] if each["most"] is not None and total >= each["most"] else ""
+        if total or most:
+            lines.append(text["headcount"].format(**{**each, "most": most + full}))
+    return lines
+
+
+def inside_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
+    """Who went in on a permit and is in, or may be."""
+    text = _TEXT[language]
+    named = [
+        f"{each['worker']} ({each['area']}){text['unknown'] if each['state'] == 'unknown' else ''}"
+        for each in permit["inside"]
+    ]
+    return [text["inside"].format(people=", ".join(named))] if named else []
+
+
 def permit_line(permit: Mapping[str, Any], language: Language) -> str:
     """A permit and what holds it, on one line."""
     text, trip = _TEXT[language], permit["trip"]
@@ -178,7 +210,7 @@ def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
     said = (f"  {each}" for each in said_lines(permit["said"], permit["confirmed"], language))
     lines = [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people), *said]
     overrides = (f"  {line}" for line in override_lines(permit["overrides"], language))
-    return [*lines, *point_lines(permit, language), *overrides]
+    return [*lines, *inside_lines(permit, language), *point_lines(permit, language), *overrides]
 
 
 def override_lines(overrides: Sequence[Mapping[str, Any]], language: Language) -> list[str]:

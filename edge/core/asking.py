@@ -10,6 +10,7 @@ from edge.core.confirmations import confirmed_now
 from edge.core.decision import decide
 from edge.core.facts import Facts, Permit, Side, Tap
 from edge.core.guarding import presence_age_ms
+from edge.core.headcount import headcount
 from edge.core.interlocks import NO_DEMANDS, measure
 from edge.core.links import incomplete, unlinked
 from edge.core.nearby import neighbours_of
@@ -60,6 +61,7 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
             offline_begun_ms=policy.offline_begun_ms,
             permit_facts=policy.permit_facts,
         ),
+        people=headcount(state, area, worker),
     )
 
 

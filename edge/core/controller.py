@@ -32,6 +32,7 @@ from edge.core.messages import (
     TimerDue,
 )
 from edge.core.overriding import arm_overrides, override_due, override_lifted, override_made
+from edge.core.overstaying import arm_overstays, overstays_due
 from edge.core.passing import door_due, door_faulted, door_moved, fire_due
 from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
@@ -66,6 +67,8 @@ def step(state: State, message: Input, now: Now) -> Step:
     if _watches_move(state, turn.state):
         rewatch(turn)
         arm_all(turn)
+    if _people_move(state, turn.state):
+        arm_overstays(turn)
     return turn.done()
 
 
@@ -73,6 +76,11 @@ def _watches_move(before: State, after: State) -> bool:
     """Whether what runs, what HQ says of it, or the rules that bind it to devices and times have changed."""
     same = after.durable.running is before.durable.running and after.permits is before.permits
     return not same or after.site is not before.site
+
+
+def _people_move(before: State, after: State) -> bool:
+    """Whether who is inside, or what HQ says of their permits, has changed."""
+    return after.durable.people is not before.durable.people or after.permits is not before.permits
 
 
 def _dispatch(turn: Turn, message: Input) -> None:
@@ -129,6 +137,8 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
             work_due(turn, subject)
         case Timer.OVERRIDE:
             override_due(turn, subject)
+        case Timer.INSIDE:
+            overstays_due(turn)
         case Timer.FIRE:
             fire_due(turn, subject)
         case Timer.SIREN:
@@ -165,6 +175,7 @@ def _started(turn: Turn, started: Started) -> None:
     rewatch(turn)
     arm_all(turn)
     arm_overrides(turn)
+    arm_overstays(turn)
 
 
 def _anchored(turn: Turn, anchor: Anchor) -> None:
@@ -181,6 +192,7 @@ def _anchored(turn: Turn, anchor: Anchor) -> None:
     turn.author("clock.anchored", body)
     arm_all(turn)
     arm_overrides(turn)
+    arm_overstays(turn)
 
 
 def _matters(held: Anchor | None, offered: Anchor, drift_ppm: int) -> bool:

@@ -10,6 +10,7 @@ from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import CalibrationWord, Check, Checked, with_check
 from edge.core.overrides import Override, with_expired
+from edge.core.people import people_after
 from edge.core.published import Published, Verdict, refused_text
 from edge.core.readings import MonotonicMs, UtcMs
 from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running, Sample, Typed
@@ -23,7 +24,8 @@ def fold(durable: Durable, entry: Entry) -> Durable:
     """The durable state after one more entry. Entries come in order, each once."""
     assert entry.seq == durable.next_entry, f"entry {entry.seq} folded at {durable.next_entry}"
     folded = _apply(durable, entry, entry.body)
-    return replace(folded, next_entry=entry.seq + 1, lowest_ms=max(durable.lowest_ms, entry.stamp.lowest_ms))
+    lowest_ms, people = max(durable.lowest_ms, entry.stamp.lowest_ms), people_after(durable.people, entry)
+    return replace(folded, next_entry=entry.seq + 1, lowest_ms=lowest_ms, people=people)
 
 
 def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:

@@ -103,6 +103,7 @@ class Timer(Enum):
     FIRE = "fire"
     WORK = "work"
     OVERRIDE = "override"
+    INSIDE = "inside"
 
 
 @dataclass(frozen=True, slots=True)

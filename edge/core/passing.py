@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from edge.core.doors import Effect, Event, Passage, Phase, advance, opened
+from edge.core.entries import Json
 from edge.core.messages import DoorInput, Indicate, Light, Lock, ReleaseExit, Timer
+from edge.core.mustering import list_people
 from edge.core.permits import IN_FORCE
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
@@ -38,7 +40,7 @@ def _request_exit(turn: Turn, door: str) -> None:
     """The exit button: release first, record after. The actuators did it already; saying it again does no harm."""
     until = MonotonicMs(turn.now_ms + turn.state.site.doors[door].timing.release_ms)
     turn.command(ReleaseExit(door, until))
-    turn.author("exit.requested", {"door": door})
+    turn.author("exit.requested", _at(turn, door))
     advance_door(turn, door, Event.RELEASE, Passage(None, None, None))
 
 
@@ -50,6 +52,8 @@ def _fire(turn: Turn, door: str, active: bool) -> None:
     turn.change(fire=fire)
     fire_due(turn, door)
     turn.author("fire.signalled" if active else "fire.cleared", {"door": door})
+    if fire == {door} and active:
+        list_people(turn)
 
 
 def fire_due(turn: Turn, door: str) -> None:
@@ -125,6 +129,11 @@ def advance_door(turn: Turn, door: str, event: Event, passage: Passage | None = 
         _effect(turn, door, passages, effect)
 
 
+def _at(turn: Turn, door: str) -> dict[str, Json]:
+    """A door and the area that it leads into, for an entry."""
+    return {"door": door, "area": turn.state.site.doors[door].area}
+
+
 def _effect(turn: Turn, door: str, passages: Sequence[Passage], effect: Effect) -> None:
     match effect:
         case Effect.RELOCK:
@@ -144,18 +153,24 @@ def _effect(turn: Turn, door: str, passages: Sequence[Passage], effect: Effect) 
 
 
 def _passed(turn: Turn, door: str, passages: Sequence[Passage], kind: str) -> None:
-    """One entry for each release: none may be left without its end."""
+    """One entry for each release: none may be left without its end.
+
+    ``shared``: one opening ended several. ``seen``: the contact is heard, so nobody passed unseen.
+    """
+    held = turn.state.doors[door]
+    seen = held.heard and held.fault is None
+    how: dict[str, Json] = {"shared": len(passages) > 1} if kind == "access.taken" else {"seen": seen}
     for passage in passages:
-        body = {"door": door, "entry": passage.entry, "worker": passage.worker, "exit": passage.entry is None}
-        turn.author(kind, body, permit=turn.open_permit(passage.permit))
+        who: dict[str, Json] = {"entry": passage.entry, "worker": passage.worker, "exit": passage.entry is None}
+        turn.author(kind, {**_at(turn, door), **who, **how}, permit=turn.open_permit(passage.permit))
 
 
 def _alarmed(turn: Turn, door: str, effect: Effect) -> None:
     """Held or forced open. During fire everybody opens doors: it is recorded and nothing sounds."""
     if turn.state.fire:
-        turn.author("door.opened_in_fire", {"door": door})
+        turn.author("door.opened_in_fire", _at(turn, door))
         return
-    turn.author(f"door.{effect.value}", {"door": door})
+    turn.author(f"door.{effect.value}", _at(turn, door))
     _red(turn, door, Reason.DOOR_FORCED if effect is Effect.FORCED else Reason.DOOR_HELD)
     if effect is Effect.FORCED:
         turn.alarm(turn.state.site.doors[door].area)

@@ -58,6 +58,8 @@ def permit_failing(question: Question, token: Token, each: PermitSlice) -> tuple
         fail(Reason.ANALYSIS_NOT_TODAY)
     for reason in (*standing(each), *window(question, token, each), *_person(question, token, each)):
         fail(reason)
+    if question.people is not None and question.people.full:
+        fail(Reason.AREA_FULL, f"{question.people.total}/{question.people.most}")
     age_ms = authority_age_ms(question)
     limits = question.limits
     allowed_ms = limits.offline_begun_ms if each.begun else limits.offline_normal_ms

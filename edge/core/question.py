@@ -11,6 +11,7 @@ from edge.core.facts import Facts, Permit, Tap
 from edge.core.instruments import CheckAge
 from edge.core.interlocks import Condition, Measured
 from edge.core.overrides import Bearing
+from edge.core.people import Headcount
 from edge.core.permits import ends_ms
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType
@@ -84,7 +85,10 @@ class PermitSlice:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Everything that a decision rests on; its bytes lie beside the entry so that it can be decided again."""
+    """Everything that a decision rests on; its bytes lie beside the entry so that it can be decided again.
+
+    ``people`` counts the others in this area; None: an earlier version did not count.
+    """
 
     tap: Tap
     facts: Facts
@@ -99,6 +103,7 @@ class Question:
     permits: tuple[PermitSlice, ...]
     clock: ClockInterval
     limits: Limits
+    people: Headcount | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

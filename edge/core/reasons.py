@@ -91,6 +91,7 @@ class Reason(Enum):
     GUARDIAN_ABSENT = "guardian_absent"
     HARNESS_NOT_CONFIRMED = "harness_not_confirmed"
     AUTHORITY_STALE = "authority_stale"
+    AREA_FULL = "area_full"
     AUTHORITY_MOVING = "authority_moving"
     JOURNAL_SLOW = "journal_slow"
     RECORD_LATE = "record_late"
@@ -262,6 +263,7 @@ WORDS: dict[Reason, Words] = {
         "安全带未确认，请监护人确认", "Harness not confirmed: ask the guardian to confirm"
     ),
     Reason.AUTHORITY_STALE: Words("总部数据过旧，禁止进入", "No word from HQ for too long: keep out"),
+    Reason.AREA_FULL: Words("区域人数已满，请等有人刷卡离开", "Area full: wait until somebody has tapped out"),
     Reason.AUTHORITY_MOVING: Words("数据更新中，请再刷一次", "Records being updated: tap again"),
     Reason.JOURNAL_SLOW: Words("记录缓慢，请稍候再刷", "Recording is slow: wait and tap again"),
     Reason.RECORD_LATE: Words("记录未及时完成，请再刷一次", "Not recorded in time: tap again"),

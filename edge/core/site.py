@@ -53,7 +53,7 @@ class AreaPlan:
 
     ``demands`` gives for each permit type what all those versions demand; which of them speak depends on the time, and
     on when the work began. ``ex`` areas allow less time without HQ; ``open_air`` ones need an anemometer for work that
-    wind forbids.
+    wind forbids. ``people_max``: nobody more is let in, None: as many as come.
     """
 
     area: str
@@ -61,6 +61,7 @@ class AreaPlan:
     editions: tuple[Edition, ...]
     demands: Mapping[str, Demands]
     open_air: bool = False
+    people_max: int | None = None
 
     def speaking(self, clock: ClockInterval, kept: tuple[str, ...] = ()) -> tuple[Edition, ...]:
         """The versions that hold now, or may; of a pack that work began under, the version that it ``kept``.
@@ -109,6 +110,7 @@ def plan_area(
     timing: Timing,
     *,
     open_air: bool = False,
+    people_max: int | None = None,
 ) -> AreaPlan:
     """An area under all these versions of packs. Raises RulePackError if they cannot be judged there, or contradict."""
     held = terms(packs)
@@ -119,7 +121,7 @@ def plan_area(
     for code in codes:
         _check_trades(code, editions)
     demands = {code: bind(packs, code, channels, timing, ex=ex, open_air=open_air) for code in codes}
-    return AreaPlan(area, ex, editions, demands, open_air)
+    return AreaPlan(area, ex, editions, demands, open_air, people_max)
 
 
 def _check_trades(code: str, editions: tuple[Edition, ...]) -> None:

@@ -13,6 +13,7 @@ from edge.core.holds import Freezes, Trip
 from edge.core.instruments import CalibrationWord, Register
 from edge.core.interlocks import Bounds, DeviceMemory
 from edge.core.overrides import Override
+from edge.core.people import People
 from edge.core.published import Published
 from edge.core.readings import MonotonicMs
 from edge.core.site import Site
@@ -125,10 +126,10 @@ class Durable:
     as its guardian: somebody at one area watches over no other. ``confirmed`` gives, by permit, what was confirmed on
     site; ``samples`` the last sample by permit and point, ``typed`` what was last typed there; ``by_hand``, by permit
     and device, who stands in for it. ``closing`` are permits that HQ closed and that stay open here until the overrides
-    made for them are lifted. ``calibration_words``: by device, what it says of its own calibration. ``rules`` are the
-    versions of rule packs of HQ that were ever applied here, by name; ``rules_refused`` names the latest of its texts
-    that were refused. ``lowest_ms`` is the greatest lower bound of the time that an entry was ever stamped with: it is
-    not earlier now.
+    made for them are lifted. ``people``: who is inside. ``calibration_words``: by device, what it says of its own
+    calibration. ``rules`` are the versions of rule packs of HQ that were ever applied here, by name; ``rules_refused``
+    names the latest of its texts that were refused. ``lowest_ms`` is the greatest lower bound of the time that an entry
+    was ever stamped with: it is not earlier now.
     """
 
     next_entry: int = 0
@@ -154,6 +155,7 @@ class Durable:
     samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict, metadata=LATER)
     typed: Mapping[str, Mapping[str, Typed]] = field(default_factory=dict, metadata=LATER)
     by_hand: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict, metadata=LATER)
+    people: People = field(default_factory=People, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,9 @@ def _exit(turn: Turn, tap: Tap, facts: Facts) -> None:
     turn.command(ReleaseExit(tap.door, until))
     _indicate(turn, tap.door, Light.GREEN, Reason.EXIT)
     worker = None if facts.worker is None else facts.worker.worker
-    turn.author("exit.tapped", {"door": tap.door, "reader": tap.reader, "worker": worker}, cause=tap.tap_id)
+    area = turn.state.site.doors[tap.door].area
+    body = {"door": tap.door, "area": area, "reader": tap.reader, "worker": worker}
+    turn.author("exit.tapped", body, cause=tap.tap_id)
     advance_door(turn, tap.door, Event.RELEASE, Passage(None, None, worker))
 
 
@@ -234,10 +236,24 @@ def _release(turn: Turn, grant: Grant, named: tuple[PermitSlice, ...], decision:
         _begin(turn, grant)
     trades = tuple(trade for each in named if each.permit_type is not None for trade in each.permit_type.certificates)
     until_ms = certified_until_ms(turn.now.clock, grant.facts.certificates, trades)
-    body: dict[str, Json] = {"door": door, "entry": grant.entry, "worker": grant.worker, "certified_until_ms": until_ms}
+    body: dict[str, Json] = {
+        "door": door,
+        "area": turn.state.site.doors[door].area,
+        "entry": grant.entry,
+        "worker": grant.worker,
+        "certified_until_ms": until_ms,
+        "until_ms": _until_ms(grant, named),
+    }
     turn.author("access.released", body, permit=grant.permit)
     look_at_work(turn, grant.permit)
     advance_door(turn, door, Event.RELEASE, Passage(grant.entry, grant.permit, grant.worker))
+
+
+def _until_ms(grant: Grant, named: tuple[PermitSlice, ...]) -> int:
+    """When whoever is let in has to be out: badge or permit ends, as known now."""
+    token = grant.facts.token.token
+    assert token is not None
+    return min(token.not_after_ms, *(each.ends_ms for each in named))
 
 
 def _begin(turn: Turn, grant: Grant) -> None:

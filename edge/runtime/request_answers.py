@@ -21,6 +21,7 @@ from edge.core.stand_ins import stand_ins
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.runtime.override_requests import OVERRIDE_WORDS, overrides_answer, overrides_on
+from edge.runtime.people_answer import inside_answer
 from edge.storage.authority_reader import AuthorityReader
 
 
@@ -71,6 +72,7 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         "said": spoken(permit.said),
         "confirmed": confirmed_answer(state, permit),
         "running": permit.permit in durable.running,
+        "inside": inside_answer(state, permit.permit),
         "paused": permit.permit in durable.pauses,
         "points": list(points_answer(state, permit, now)),
         "by_hand": [

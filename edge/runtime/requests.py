@@ -33,6 +33,7 @@ from edge.runtime.override_requests import (
     overrides_answer,
     overrides_on,
 )
+from edge.runtime.people_answer import people_answer
 from edge.runtime.request_answers import (
     clock_answer,
     code_answer,
@@ -153,6 +154,7 @@ class Requests:
             "rules": list(rules_answer(state, now)),
             "overrides": overrides_answer(durable.overrides.values(), now),
             "closing": sorted(durable.closing),
+            "people": list(people_answer(state)),
             "sirens": dict(state.sirens),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
             "entries": durable.next_entry,

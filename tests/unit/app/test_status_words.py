@@ -31,6 +31,10 @@ PERMIT: dict[str, Any] = {
         },
     ],
     "running": True,
+    "inside": [
+        {"worker": "w1", "area": "north", "state": "in"},
+        {"worker": "w2", "area": "north", "state": "unknown"},
+    ],
     "paused": True,
     "frozen": ["f-7"],
     "by_hand": [
@@ -71,6 +75,7 @@ def found(**changes: Any) -> dict[str, Any]:
         "freezes": [],
         "rules": [{"area": "north", "packs": ["gb30871/3"], "lost": []}],
         "sirens": {"north": False},
+        "people": [{"area": "north", "inside": 0, "unknown": 0, "entering": 0, "most": None}],
         "instruments": [{"device": "gas-1", "check": "bump", "overdue": False}],
         "readers": {"lost": {}},
         "journal": {"durable": 9, "acked": 7, "behind_signed": False},
@@ -96,6 +101,11 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"instruments": [{"device": "gas-1", "check": "bump", "overdue": True}]},
         "gas-1: bump missing or OVERDUE",
         "gas-1：bump 缺少或已过期",
+    ),
+    "a full area": (
+        {"people": [{"area": "north", "inside": 1, "unknown": 1, "entering": 1, "most": 3}]},
+        "area north: 1 in, 1 unknown, 1 entering, at most 3, FULL",
+        "区域 north：在内 1，不明 1，进入中 1，至多 3，已满 FULL",
     ),
     "a siren": ({"sirens": {"north": True}}, "SIREN of area north", "警笛 SIREN"),
     "a lost reader": ({"readers": {"lost": {"r1": "unplugged"}}}, "reader r1 LOST: unplugged", "读卡器 r1 失联 LOST"),
@@ -169,6 +179,7 @@ def test_a_permit_is_shown_with_its_window_its_people_and_its_state_at_hq() -> N
         "height 18 m",
         "live_parts",
         "confirmed on site: briefing",
+        "inside: w1 (north), w2 (north) unknown",
     ):
         assert shown in text
     assert "已暂停" in "\n".join(permit_lines(PERMIT, "zh"))

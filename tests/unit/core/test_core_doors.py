@@ -318,7 +318,7 @@ def test_a_leaf_that_shut_while_nobody_could_see_it_is_shut():
 
 def test_fire_refuses_entry_at_every_door_and_suppresses_false_alarms():
     bench = ready_bench()
-    assert kinds(bench.go(DoorMoved("d3", DoorInput.FIRE, True))) == ["fire.signalled"]
+    assert kinds(bench.go(DoorMoved("d3", DoorInput.FIRE, True))) == ["fire.signalled", "muster.listed"]
     assert bench.go(DoorMoved("d3", DoorInput.FIRE, True)).entries == ()
     assert decided(bench.tap(facts()))["reason"] == "fire_release"
     _contact(bench, False)

@@ -105,6 +105,15 @@ def _wind():
     return _tap(prepare=lambda bench: bench.block("wind1", 80))
 
 
+@produces(Reason.AREA_FULL)
+def _area_full():
+    bench = ready_bench()
+    north = replace(bench.state.site.areas["north"], people_max=1)
+    replace_site(bench, areas={**bench.state.site.areas, "north": north})
+    bench.tap(facts("w2"))
+    return decided(bench.tap(facts()))["reasons"]
+
+
 @produces(Reason.APPROVER_ABSENT)
 def _approver_absent():
     return _changed(approver="a1")
