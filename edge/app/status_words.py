@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edge.app.said_words import said_lines
-from edge.app.wording import NOTHING, Language, instant, reason_words
+from edge.app.wording import NOTHING, Language, instant, reason_words, seconds
 from edge.core.permits import STATUS_ISSUED, STATUS_NOT_ISSUED, STATUS_SUSPENDED, STATUS_WORKING
 
 SIMULATED = "SIMULATED · 模拟：no real hardware behind this gateway / 本网关背后没有真实硬件"
@@ -22,6 +22,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "channel": "channel {channel}: {figure} {quality} ({age})",
         "overdue": "instrument {device}: {check} missing or OVERDUE: see `permitgate instrument list`",
         "reader": "reader {reader} LOST: {why}",
+        "resting": "reader {reader} RESTS for {left} yet: too many bad badges; {refused} taps refused since",
         "freeze": "FROZEN {scope} by {by}: {why} (freeze {freeze}; only HQ can release it)",
         "override": "OVERRIDE {override} of {subject} by {owner} until {until}{over}, for {permits}: {why}",
         "over": ", PAST ITS TIME",
@@ -64,6 +65,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "channel": "通道 {channel}：{figure} {quality}（{age}）",
         "overdue": "检测仪 {device}：{check} 缺少或已过期 OVERDUE：请运行 `permitgate instrument list`",
         "reader": "读卡器 {reader} 失联 LOST：{why}",
+        "resting": "读卡器 {reader} 暂停 RESTS，还有 {left}：无效工牌过多；其间 {refused} 次刷卡未受理",
         "freeze": "已冻结 FROZEN {scope}，{by}：{why}（冻结编号 {freeze}，须总部解除）",
         "override": "旁路 OVERRIDE {override}：{subject}，责任人 {owner}，至 {until}{over}，用于 {permits}：{why}",
         "over": "，已超时 PAST ITS TIME",
@@ -118,6 +120,7 @@ def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
     lines += [text["freeze"].format(**each) for each in found["freezes"]]
     lines += override_lines(found["overrides"], language) + list(_waiting_lines(found, language))
     lines += [text["reader"].format(reader=reader, why=why) for reader, why in found["readers"]["lost"].items()]
+    lines += [text["resting"].format(**each, left=seconds(each["left_ms"])) for each in found["resting"]]
     lines += _door_lines(found, language)
     for channel, each in found["readings"].items():
         age = _ago(each["age_ms"], language)

@@ -35,6 +35,7 @@ from edge.core.overriding import arm_overrides, override_due, override_lifted, o
 from edge.core.passing import door_due, door_faulted, door_moved, fire_due
 from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
+from edge.core.resting import rest_due
 from edge.core.rule_news import rules_changed
 from edge.core.site import Site
 from edge.core.state import Durable, State
@@ -129,6 +130,8 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
             work_due(turn, subject)
         case Timer.OVERRIDE:
             override_due(turn, subject)
+        case Timer.REST:
+            rest_due(turn, subject)
         case Timer.FIRE:
             fire_due(turn, subject)
         case Timer.SIREN:

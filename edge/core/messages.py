@@ -93,7 +93,7 @@ class RecordFailed:
 
 
 class Timer(Enum):
-    """What a timer is for; its subject is a door, an entry, a device, a permit, an area or an override."""
+    """What a timer is for; its subject is a door, an entry, a device, a permit, an area, an override or a reader."""
 
     DOOR = "door"
     GRANT = "grant"
@@ -103,6 +103,7 @@ class Timer(Enum):
     FIRE = "fire"
     WORK = "work"
     OVERRIDE = "override"
+    REST = "rest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ class Reason(Enum):
 
     DOOR_FAULT = "door_fault"
     CONTROLLER_FAULT = "controller_fault"
+    READER_RESTING = "reader_resting"
     CLOCK_UNTRUSTED = "clock_untrusted"
     FIRE_RELEASE = "fire_release"
     GAS_OVER_LIMIT = "gas_over_limit"
@@ -115,6 +116,10 @@ WORDS: dict[Reason, Words] = {
     Reason.DOOR_FAULT: Words("门锁或门磁故障，请联系技术员", "Door lock or contact fault: call the technician"),
     Reason.CONTROLLER_FAULT: Words(
         "网关内部故障，门保持关闭，请联系技术员", "Gateway fault, door stays shut: call the technician"
+    ),
+    Reason.READER_RESTING: Words(
+        "此处无效工牌过多，读卡器暂停，请稍候再刷，或走其他门",
+        "Too many bad badges here, the reader rests: wait and tap again, or use another door",
     ),
     Reason.CLOCK_UNTRUSTED: Words(
         "网关时间不可信，请联系技术员", "Gateway does not know the time: call the technician"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from edge.core.bad_badges import Attack
 from edge.core.clock import Anchor
 from edge.core.codec import LATER
 from edge.core.confirmations import Confirmed
@@ -193,7 +194,7 @@ class State:
     is, by area, when a timed siren ends; ``sirens`` what was last commanded. ``watched`` lists, by device, the running
     permits that an interlock binds to it. ``failing``: the journal's last commit failed. ``beside``: open permits of
     the whole site whose work may stand in the way of other work, see ``edge.core.beside``. ``started_ms``: when this
-    run began, None: not yet.
+    run began, None: not yet. ``attacks``: bad badges of late, by reader.
     """
 
     site: Site
@@ -212,6 +213,7 @@ class State:
     alarms_until: Mapping[str, MonotonicMs] = field(default_factory=dict)
     sirens: Mapping[str, bool] = field(default_factory=dict)
     fire: frozenset[str] = frozenset()
+    attacks: Mapping[str, Attack] = field(default_factory=dict)
     started_ms: MonotonicMs | None = None
 
     def work(self, permit: str) -> Work | None:

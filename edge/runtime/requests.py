@@ -33,6 +33,7 @@ from edge.runtime.override_requests import (
     overrides_answer,
     overrides_on,
 )
+from edge.runtime.place_answers import resting_answer
 from edge.runtime.request_answers import (
     clock_answer,
     code_answer,
@@ -154,6 +155,7 @@ class Requests:
             "overrides": overrides_answer(durable.overrides.values(), now),
             "closing": sorted(durable.closing),
             "sirens": dict(state.sirens),
+            "resting": resting_answer(state, now),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
             "entries": durable.next_entry,
             "recorded": state.recorded,

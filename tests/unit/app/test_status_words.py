@@ -73,6 +73,7 @@ def found(**changes: Any) -> dict[str, Any]:
         "sirens": {"north": False},
         "instruments": [{"device": "gas-1", "check": "bump", "overdue": False}],
         "readers": {"lost": {}},
+        "resting": [],
         "journal": {"durable": 9, "acked": 7, "behind_signed": False},
         "link": {"state": "up", "why": "", "since_s": 5, "refused": None},
         "authority": {"size": 3, "age_ms": 2_000, "fresh": True},
@@ -99,6 +100,11 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a siren": ({"sirens": {"north": True}}, "SIREN of area north", "警笛 SIREN"),
     "a lost reader": ({"readers": {"lost": {"r1": "unplugged"}}}, "reader r1 LOST: unplugged", "读卡器 r1 失联 LOST"),
+    "a resting reader": (
+        {"resting": [{"reader": "r1", "left_ms": 41_000, "refused": 7}]},
+        "reader r1 RESTS for 41 s yet: too many bad badges; 7 taps refused since",
+        "读卡器 r1 暂停 RESTS，还有 41 s",
+    ),
     "a cut journal": (
         {"journal": {"durable": 1, "acked": 0, "behind_signed": True}},
         "entry is refused",

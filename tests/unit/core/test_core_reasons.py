@@ -82,6 +82,15 @@ def _door_fault():
     return _tap(prepare=lambda bench: bench.go(DoorFaulted("d1", "read-back differs")))
 
 
+@produces(Reason.READER_RESTING)
+def _reader_resting():
+    def attack(bench):
+        for _ in range(5):
+            bench.tap(refused_facts(TokenRefusal.UID_MISMATCH))
+
+    return _tap(prepare=attack)
+
+
 @produces(Reason.CLOCK_UNTRUSTED)
 def _clock_untrusted():
     def lapse(bench):
