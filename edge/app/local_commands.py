@@ -101,8 +101,14 @@ def act(
         else ask_with_file(config, {**message, "photo": True}, photo, ("--photo", photo_type))
     )
 
+    say_act(found, f"{action} {permit} by {by}", json_to)
+
+
+def say_act(found: Mapping[str, Any], what: str, json_to: str | None) -> None:
+    """Whether an act was done, or every reason why not; exit 1 if it was not."""
+
     def say() -> None:
-        click.echo(f"{action} {permit} by {by}: {'done / 完成' if found['ok'] else 'NO / 否'}, entry {found['entry']}")
+        _say([f"{what}: {'done / 完成' if found['ok'] else 'NO / 否'}, entry {found['entry']}"])
         _say([f"  {each['code']}: {each['zh']} / {each['en']}" for each in found["reasons"]])
 
     answer(found, json_to, say, ok=bool(found["ok"]))

@@ -22,6 +22,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "channel": "channel {channel}: {figure} {quality} ({age})",
         "overdue": "instrument {device}: {check} missing or OVERDUE: see `permitgate instrument list`",
         "reader": "reader {reader} LOST: {why}",
+        "forced": "door {door} was FORCED at {since}, entry {entry}: see `permitgate door acknowledge`",
         "resting": "reader {reader} RESTS for {left} yet: too many bad badges; {refused} taps refused since",
         "freeze": "FROZEN {scope} by {by}: {why} (freeze {freeze}; only HQ can release it)",
         "override": "OVERRIDE {override} of {subject} by {owner} until {until}{over}, for {permits}: {why}",
@@ -65,6 +66,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "channel": "通道 {channel}：{figure} {quality}（{age}）",
         "overdue": "检测仪 {device}：{check} 缺少或已过期 OVERDUE：请运行 `permitgate instrument list`",
         "reader": "读卡器 {reader} 失联 LOST：{why}",
+        "forced": "门 {door} 曾被强行打开 FORCED（{since}，第 {entry} 条），须确认：`permitgate door acknowledge`",
         "resting": "读卡器 {reader} 暂停 RESTS，还有 {left}：无效工牌过多；其间 {refused} 次刷卡未受理",
         "freeze": "已冻结 FROZEN {scope}，{by}：{why}（冻结编号 {freeze}，须总部解除）",
         "override": "旁路 OVERRIDE {override}：{subject}，责任人 {owner}，至 {until}{over}，用于 {permits}：{why}",
@@ -120,6 +122,7 @@ def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
     lines += [text["freeze"].format(**each) for each in found["freezes"]]
     lines += override_lines(found["overrides"], language) + list(_waiting_lines(found, language))
     lines += [text["reader"].format(reader=reader, why=why) for reader, why in found["readers"]["lost"].items()]
+    lines += [text["forced"].format(**each, since=instant(each["since_ms"])) for each in found["forced"]]
     lines += [text["resting"].format(**each, left=seconds(each["left_ms"])) for each in found["resting"]]
     lines += _door_lines(found, language)
     for channel, each in found["readings"].items():

@@ -33,6 +33,8 @@ from edge.core.messages import (
 )
 from edge.core.overriding import arm_overrides, override_due, override_lifted, override_made
 from edge.core.passing import door_due, door_faulted, door_moved, fire_due
+from edge.core.place_acts import place_acted
+from edge.core.places import PlaceOperator
 from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
 from edge.core.resting import rest_due
@@ -104,6 +106,8 @@ def _dispatch(turn: Turn, message: Input) -> None:
             override_made(turn, message)
         case OverrideLifted():
             override_lifted(turn, message)
+        case PlaceOperator():
+            place_acted(turn, message)
         case ClockAnchored(anchor):
             _anchored(turn, anchor)
         case ClockStepped(step_ms):

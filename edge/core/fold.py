@@ -10,6 +10,7 @@ from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
 from edge.core.instruments import Check, Checked, Said, with_check
 from edge.core.overrides import Override, with_expired
+from edge.core.place_fold import fold_place
 from edge.core.published import Published, Verdict, refused_text
 from edge.core.readings import MonotonicMs, UtcMs
 from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running, Sample, Typed
@@ -48,6 +49,8 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             return fold_rules(durable, entry, body)
         case "instrument.said":
             return replace(durable, said={**durable.said, body["device"]: _said(entry, body)})
+        case "door.forced" | "door.acknowledged":
+            return fold_place(durable, entry, body)
         case "override.made":
             return replace(durable, overrides={**durable.overrides, body["override"]: _override(durable, entry, body)})
         case "override.expired":

@@ -11,6 +11,7 @@ from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Permit, Tap, Worker
 from edge.core.holds import Freeze
 from edge.core.instruments import Check
+from edge.core.places import PlaceOperator
 from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
 from edge.core.reasons import Reason
@@ -238,6 +239,7 @@ Input: TypeAlias = (
     | CalibrationSaid
     | OverrideMade
     | OverrideLifted
+    | PlaceOperator
     | ClockAnchored
     | ClockStepped
     | Noticed

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from edge.core.doors import Effect, Event, Passage, Phase, advance, opened
+from edge.core.entries import Json
 from edge.core.messages import DoorInput, Indicate, Light, Lock, ReleaseExit, Timer
 from edge.core.permits import IN_FORCE
 from edge.core.readings import MonotonicMs
@@ -151,11 +152,15 @@ def _passed(turn: Turn, door: str, passages: Sequence[Passage], kind: str) -> No
 
 
 def _alarmed(turn: Turn, door: str, effect: Effect) -> None:
-    """Held or forced open. During fire everybody opens doors: it is recorded and nothing sounds."""
+    """Held or forced open. During fire everybody opens doors: it is recorded and nothing sounds.
+
+    A forced one alarms until somebody acknowledges it; a held one until it is shut.
+    """
     if turn.state.fire:
         turn.author("door.opened_in_fire", {"door": door})
         return
-    turn.author(f"door.{effect.value}", {"door": door})
+    latched: dict[str, Json] = {"latched": True} if effect is Effect.FORCED else {}
+    turn.author(f"door.{effect.value}", {"door": door, **latched})
     _red(turn, door, Reason.DOOR_FORCED if effect is Effect.FORCED else Reason.DOOR_HELD)
     if effect is Effect.FORCED:
         turn.alarm(turn.state.site.doors[door].area)

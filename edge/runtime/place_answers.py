@@ -1,9 +1,17 @@
-"""What the daemon says of places as JSON: readers that rest."""
+"""What the daemon says of places as JSON: doors that were forced, readers that rest."""
 
 from typing import Any
 
 from edge.core.clock import Now
 from edge.core.state import State
+
+
+def forced_answer(state: State) -> list[dict[str, Any]]:
+    """Forced doors that nobody has acknowledged: the entry that says so, and since when, UTC ms, None: unknown."""
+    return [
+        {"door": door, "entry": each.entry, "since_ms": each.lowest_ms or None}
+        for door, each in state.durable.forced.items()
+    ]
 
 
 def resting_answer(state: State, now: Now) -> list[dict[str, Any]]:

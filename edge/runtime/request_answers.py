@@ -21,6 +21,7 @@ from edge.core.stand_ins import stand_ins
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.runtime.override_requests import OVERRIDE_WORDS, overrides_answer, overrides_on
+from edge.runtime.place_requests import PLACE_WORDS
 from edge.storage.authority_reader import AuthorityReader
 
 
@@ -227,6 +228,7 @@ ACT_WORDS = {
     ),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
     **OVERRIDE_WORDS,
+    **PLACE_WORDS,
 }
 """Answers to a person's act that are no reason at a door: code to (zh, en)."""
 

@@ -20,6 +20,7 @@ from edge.core.messages import (
     OverrideLifted,
     OverrideMade,
 )
+from edge.core.places import PlaceOperator
 from edge.core.question import Outcome
 from edge.core.reasons import Reason
 from edge.core.state import State
@@ -33,7 +34,8 @@ from edge.runtime.override_requests import (
     overrides_answer,
     overrides_on,
 )
-from edge.runtime.place_answers import resting_answer
+from edge.runtime.place_answers import forced_answer, resting_answer
+from edge.runtime.place_requests import place_act
 from edge.runtime.request_answers import (
     clock_answer,
     code_answer,
@@ -126,6 +128,8 @@ class Requests:
                 return self._override(request, attached)
             case {"do": "lift"}:
                 return self._answered(override_lifted(request, self._person))
+            case {"do": "place"}:
+                return self._answered(place_act(request, self._person))
             case {"do": "sync"}:
                 self.poke()
                 return {"ok": True}
@@ -156,6 +160,7 @@ class Requests:
             "closing": sorted(durable.closing),
             "sirens": dict(state.sirens),
             "resting": resting_answer(state, now),
+            "forced": forced_answer(state),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
             "entries": durable.next_entry,
             "recorded": state.recorded,
@@ -253,6 +258,8 @@ class Requests:
         finally:
             reader.close()
 
-    def _answered(self, act: Operator | InstrumentChecked | OverrideMade | OverrideLifted) -> dict[str, Any]:
+    def _answered(
+        self, act: Operator | InstrumentChecked | OverrideMade | OverrideLifted | PlaceOperator
+    ) -> dict[str, Any]:
         answer = self.answers.ask(act.request, lambda: self._post(act))
         return {"ok": answer.ok, "reasons": [code_answer(each) for each in answer.reasons], "entry": answer.entry}

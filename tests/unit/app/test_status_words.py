@@ -74,6 +74,7 @@ def found(**changes: Any) -> dict[str, Any]:
         "instruments": [{"device": "gas-1", "check": "bump", "overdue": False}],
         "readers": {"lost": {}},
         "resting": [],
+        "forced": [],
         "journal": {"durable": 9, "acked": 7, "behind_signed": False},
         "link": {"state": "up", "why": "", "since_s": 5, "refused": None},
         "authority": {"size": 3, "age_ms": 2_000, "fresh": True},
@@ -100,6 +101,11 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a siren": ({"sirens": {"north": True}}, "SIREN of area north", "警笛 SIREN"),
     "a lost reader": ({"readers": {"lost": {"r1": "unplugged"}}}, "reader r1 LOST: unplugged", "读卡器 r1 失联 LOST"),
+    "a forced door": (
+        {"forced": [{"door": "d1", "entry": 88, "since_ms": 9_000}]},
+        "door d1 was FORCED at 1970-01-01 00:00:09.000Z, entry 88: see `permitgate door acknowledge`",
+        "门 d1 曾被强行打开 FORCED（1970-01-01 00:00:09.000Z，第 88 条），须确认",
+    ),
     "a resting reader": (
         {"resting": [{"reader": "r1", "left_ms": 41_000, "refused": 7}]},
         "reader r1 RESTS for 41 s yet: too many bad badges; 7 taps refused since",
