@@ -20,6 +20,8 @@ KINDS: Mapping[str, Words] = {
         "执行器进程失联，门已自行落锁", "the actuators' process was lost, doors lock by themselves"
     ),
     "approver.present": Words("审批人到场", "the approver is on site"),
+    "area.locked_down": Words("区域已封锁，只出不进", "an area was locked down: exit only"),
+    "area.released": Words("区域封锁已解除", "a lock-down of an area was ended"),
     "authority.applied": Words("总部数据已生效", "HQ's word was applied"),
     "authority.behind": Words("总部数据比已采信的旧，未采信", "HQ's word was older than what is believed"),
     "certificate.lapsed": Words("作业人员的证书已到期，已报警", "a certificate of somebody at work has ended: alarm"),
@@ -147,6 +149,7 @@ _LABELS: Mapping[str, Words] = {
     "lasts_ms": Words("至多历时", "lasts at most"),
     "last_boottime_ms": Words("末次读数（开机后）", "last reading, after boot"),
     "last_ms": Words("最晚读数", "last reading"),
+    "locked_down_at": Words("封锁记录", "locked down at entry"),
     "lost": Words("曾采用而现不可用，不得凭此进入", "was taken before: nobody enters on it now"),
     "operation": Words("总部数据第几条", "operation of HQ"),
     "pack": Words("规则包", "rule pack"),

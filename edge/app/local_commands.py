@@ -7,7 +7,15 @@ from typing import Any, TypeVar
 import click
 
 from edge.app.answers import answer
-from edge.app.status_words import SIMULATED, override_lines, permit_line, permit_lines, status_lines, sync_lines
+from edge.app.status_words import (
+    SIMULATED,
+    lockdown_lines,
+    override_lines,
+    permit_line,
+    permit_lines,
+    status_lines,
+    sync_lines,
+)
 from edge.app.wording import Language, printable
 from edge.config import load
 from edge.config_values import Config
@@ -68,6 +76,7 @@ def _ready_lines(found: Mapping[str, Any], language: Language, judge: bool) -> l
     if "status" in found:
         lines += [permit_line(found["status"], language)] if judge else permit_lines(found["status"], language)
         lines += override_lines(found["status"]["overrides"], language) if judge else []
+        lines += lockdown_lines(found["status"]["lockdowns"], language) if judge else []
     lines += [f"  {each['code']}: {each['zh']} / {each['en']}" for each in found.get("missing", [])]
     for worker in found.get("workers", []) if judge else []:
         by_hand = f", 人工确认 / confirmed by hand: {', '.join(worker['by_hand'])}" if worker["by_hand"] else ""

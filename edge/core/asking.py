@@ -60,6 +60,7 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
             offline_begun_ms=policy.offline_begun_ms,
             permit_facts=policy.permit_facts,
         ),
+        locked_down=state.durable.lockdowns.get(area),
     )
 
 

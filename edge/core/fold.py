@@ -49,7 +49,7 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             return fold_rules(durable, entry, body)
         case "instrument.said":
             return replace(durable, said={**durable.said, body["device"]: _said(entry, body)})
-        case "door.forced" | "door.acknowledged":
+        case "door.forced" | "door.acknowledged" | "area.locked_down" | "area.released":
             return fold_place(durable, entry, body)
         case "override.made":
             return replace(durable, overrides={**durable.overrides, body["override"]: _override(durable, entry, body)})

@@ -2,7 +2,9 @@
 
 from edge.core.entries import Json
 from edge.core.messages import Answer
+from edge.core.passing import relock_held, show_red
 from edge.core.places import PlaceAction, PlaceOperator
+from edge.core.reasons import Reason
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.core.who import who_failing
@@ -14,14 +16,31 @@ def place_acted(turn: Turn, act: PlaceOperator) -> None:
     if reasons:
         _refuse(turn, act, reasons)
         return
-    _acknowledge(turn, act)
+    match act.action:
+        case PlaceAction.ACKNOWLEDGE:
+            _acknowledge(turn, act)
+        case PlaceAction.LOCKDOWN:
+            _lock_down(turn, act)
+        case PlaceAction.RELEASE:
+            begun = turn.state.durable.lockdowns[act.place].entry
+            _done(turn, act, "area.released", {"area": act.place, "locked_down_at": begun})
 
 
 def _place_failing(state: State, act: PlaceOperator) -> list[str]:
-    """Whether there is such a place, and anything to be done there."""
-    if act.place in state.durable.forced:
-        return []
-    return ["door_not_forced" if act.place in state.site.doors else "door_unknown"]
+    """Whether there is such a place, and anything to be done there.
+
+    What stands can be ended though its place is no longer configured.
+    """
+    place, durable, site = act.place, state.durable, state.site
+    match act.action:
+        case PlaceAction.ACKNOWLEDGE:
+            code = None if place in durable.forced else "door_not_forced" if place in site.doors else "door_unknown"
+        case PlaceAction.LOCKDOWN:
+            code = "area_locked_already" if place in durable.lockdowns else None
+            code = "area_unknown" if place not in site.areas else code
+        case PlaceAction.RELEASE:
+            code = None if place in durable.lockdowns else "area_not_locked" if place in site.areas else "area_unknown"
+    return [] if code is None else [code]
 
 
 def _acknowledge(turn: Turn, act: PlaceOperator) -> None:
@@ -32,6 +51,15 @@ def _acknowledge(turn: Turn, act: PlaceOperator) -> None:
     _done(turn, act, "door.acknowledged", body)
 
 
+def _lock_down(turn: Turn, act: PlaceOperator) -> None:
+    """Nobody goes in from this step on: releases for entry end, grants that wait are judged by it. All may leave."""
+    _done(turn, act, "area.locked_down", {"area": act.place})
+    relock_held(turn)
+    for door, plan in turn.state.site.doors.items():
+        if plan.area == act.place:
+            show_red(turn, door, Reason.AREA_LOCKED_DOWN)
+
+
 def _done(turn: Turn, act: PlaceOperator, kind: str, body: dict[str, Json]) -> None:
     entry = turn.author(kind, {"by": act.by, "why": act.why, **body}, cause=act.request, actor=act.by)
     turn.command(Answer(act.request, True, (), entry))
@@ -40,14 +68,10 @@ def _done(turn: Turn, act: PlaceOperator, kind: str, body: dict[str, Json]) -> N
 def _refuse(turn: Turn, act: PlaceOperator, reasons: list[str]) -> None:
     body: dict[str, Json] = {
         "action": act.action.value,
-        _SUBJECT[act.action]: act.place,
+        "door" if act.action is PlaceAction.ACKNOWLEDGE else "area": act.place,
         "by": act.by,
         "why": act.why,
         "reasons": list(reasons),
     }
     entry = turn.author("operator.refused", body, cause=act.request, actor=act.by)
     turn.command(Answer(act.request, False, tuple(reasons), entry))
-
-
-_SUBJECT = {PlaceAction.ACKNOWLEDGE: "door"}
-"""What an act is about, as entries name it."""

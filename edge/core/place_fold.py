@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.core.entries import Entry
-from edge.core.places import Forced
+from edge.core.places import Forced, Lockdown
 from edge.core.state import Durable
 
 
@@ -21,6 +21,11 @@ def fold_place(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durab
             return replace(durable, forced=forced)
         case "door.acknowledged":
             return replace(durable, forced=_without(durable.forced, body["door"]))
+        case "area.locked_down":
+            begun = Lockdown(entry.seq, body["by"], body["why"], entry.stamp.lowest_ms)
+            return replace(durable, lockdowns={**durable.lockdowns, body["area"]: begun})
+        case "area.released":
+            return replace(durable, lockdowns=_without(durable.lockdowns, body["area"]))
     return durable
 
 

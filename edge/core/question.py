@@ -12,6 +12,7 @@ from edge.core.instruments import CheckAge
 from edge.core.interlocks import Condition, Measured
 from edge.core.overrides import Bearing
 from edge.core.permits import ends_ms
+from edge.core.places import Lockdown
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType
 from edge.core.samples import PointAge
@@ -99,6 +100,7 @@ class Question:
     permits: tuple[PermitSlice, ...]
     clock: ClockInterval
     limits: Limits
+    locked_down: Lockdown | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Reason(Enum):
     READER_RESTING = "reader_resting"
     CLOCK_UNTRUSTED = "clock_untrusted"
     FIRE_RELEASE = "fire_release"
+    AREA_LOCKED_DOWN = "area_locked_down"
     GAS_OVER_LIMIT = "gas_over_limit"
     TOXIC_OVER_LIMIT = "toxic_over_limit"
     OXYGEN_LOW = "oxygen_low"
@@ -125,6 +126,9 @@ WORDS: dict[Reason, Words] = {
         "网关时间不可信，请联系技术员", "Gateway does not know the time: call the technician"
     ),
     Reason.FIRE_RELEASE: Words("火警中，只出不进", "Fire alarm: exit only"),
+    Reason.AREA_LOCKED_DOWN: Words(
+        "本区域已封锁，只出不进，须现场负责人解除", "Area locked down: exit only, until released on site"
+    ),
     Reason.GAS_OVER_LIMIT: Words("可燃气体超限，禁止进入，撤离", "Gas over the limit: keep out"),
     Reason.TOXIC_OVER_LIMIT: Words("有毒气体超限，禁止进入，撤离", "Toxic gas over the limit: keep out"),
     Reason.OXYGEN_LOW: Words("氧含量过低，禁止进入", "Oxygen too low: keep out"),

@@ -14,7 +14,7 @@ from edge.core.holds import Freezes, Trip
 from edge.core.instruments import Register, Said
 from edge.core.interlocks import Bounds, DeviceMemory
 from edge.core.overrides import Override
-from edge.core.places import Forced
+from edge.core.places import Forced, Lockdown
 from edge.core.published import Published
 from edge.core.readings import MonotonicMs
 from edge.core.site import Site
@@ -129,8 +129,9 @@ class Durable:
     and device, who stands in for it. ``closing`` are permits that HQ closed and that stay open here until the overrides
     made for them are lifted. ``said``: by device, what it says of its own calibration. ``rules`` are the versions of
     rule packs of HQ that were ever applied here, by name; ``rules_refused`` names the latest of its texts that were
-    refused. ``forced``: doors that were forced and that nobody has acknowledged. ``lowest_ms`` is the greatest lower
-    bound of the time that an entry was ever stamped with: it is not earlier now.
+    refused. ``forced``: doors that were forced and that nobody has acknowledged. ``lockdowns``: by
+    area. ``lowest_ms`` is the greatest lower bound of the time that an entry was ever stamped with: it is not earlier
+    now.
     """
 
     next_entry: int = 0
@@ -157,6 +158,7 @@ class Durable:
     typed: Mapping[str, Mapping[str, Typed]] = field(default_factory=dict, metadata=LATER)
     by_hand: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict, metadata=LATER)
     forced: Mapping[str, Forced] = field(default_factory=dict, metadata=LATER)
+    lockdowns: Mapping[str, Lockdown] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

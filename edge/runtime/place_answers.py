@@ -1,5 +1,6 @@
-"""What the daemon says of places as JSON: doors that were forced, readers that rest."""
+"""What the daemon says of places as JSON: doors that were forced, areas that are locked down, readers that rest."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from edge.core.clock import Now
@@ -11,6 +12,15 @@ def forced_answer(state: State) -> list[dict[str, Any]]:
     return [
         {"door": door, "entry": each.entry, "since_ms": each.lowest_ms or None}
         for door, each in state.durable.forced.items()
+    ]
+
+
+def lockdowns_answer(state: State, areas: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Areas that are locked down, all or those of ``areas``: whose, why, in which entry, since when as above."""
+    return [
+        {"area": area, "by": each.by, "why": each.why, "entry": each.entry, "since_ms": each.lowest_ms or None}
+        for area, each in state.durable.lockdowns.items()
+        if areas is None or area in areas
     ]
 
 

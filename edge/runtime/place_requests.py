@@ -10,6 +10,9 @@ from edge.ports.errors import RefusedError
 from edge.runtime.request_checks import check_place
 
 PLACE_WORDS = {
+    "area_locked_already": ("该区域已被封锁", "that area is locked down already"),
+    "area_not_locked": ("该区域没有封锁", "that area is not locked down"),
+    "area_unknown": ("本网关没有该区域", "no area of that id on this gateway"),
     "door_not_forced": ("该门没有待确认的强行开门报警", "no alarm of a forced door waits at that door"),
     "door_unknown": ("本网关没有该门", "no door of that id on this gateway"),
 }

@@ -21,6 +21,7 @@ from edge.core.stand_ins import stand_ins
 from edge.core.state import State
 from edge.core.turn import Turn
 from edge.runtime.override_requests import OVERRIDE_WORDS, overrides_answer, overrides_on
+from edge.runtime.place_answers import lockdowns_answer
 from edge.runtime.place_requests import PLACE_WORDS
 from edge.storage.authority_reader import AuthorityReader
 
@@ -88,6 +89,7 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         if trip is None
         else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
         "overrides": overrides_answer(overrides_on(state, permit), now),
+        "lockdowns": lockdowns_answer(state, permit.areas),
         "close_waits": permit.permit in durable.closing,
     }
 

@@ -34,7 +34,7 @@ from edge.runtime.override_requests import (
     overrides_answer,
     overrides_on,
 )
-from edge.runtime.place_answers import forced_answer, resting_answer
+from edge.runtime.place_answers import forced_answer, lockdowns_answer, resting_answer
 from edge.runtime.place_requests import place_act
 from edge.runtime.request_answers import (
     clock_answer,
@@ -161,6 +161,7 @@ class Requests:
             "sirens": dict(state.sirens),
             "resting": resting_answer(state, now),
             "forced": forced_answer(state),
+            "lockdowns": lockdowns_answer(state),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
             "entries": durable.next_entry,
             "recorded": state.recorded,
@@ -201,6 +202,7 @@ class Requests:
             "clock": clock_answer(now),
             "conditions": [reading_answer(each) for each in conditions],
             "overrides": [] if work is None else overrides_answer(overrides_on(state, work), now),
+            "lockdowns": [] if work is None else lockdowns_answer(state, work.areas),
             "points": [] if permit is None else list(points_answer(state, permit, now)),
         }
 
