@@ -13,7 +13,7 @@ _DAY_MS = 86_400_000
 _AGAIN_MS = 10_000
 """Never asked more often than this [D], however often a device comes and goes."""
 
-_DAYS_MOST = 3_650
+DAYS_MOST = 3_650
 """Ten years [D]: no interval between calibrations is longer, and a figure beyond it is none."""
 
 _EPOCH = date(1970, 1, 1)
@@ -27,9 +27,7 @@ class CalibrationWatch:
     """
 
     def __init__(self, stated: CalibrationRegister, unit: int, longest_reply_ms: int) -> None:
-        register = stated.register
-        count = 3 if stated.says is CalibrationSays.LAST_DATE else register.kind.words
-        self.question = Request(unit, register.function, register.address, count, longest_reply_ms)
+        self.question = question_of(stated, unit, longest_reply_ms)
         self._stated = stated
         self._asked_at: MonotonicMs | None = None
         self._wanted = True
@@ -48,25 +46,34 @@ class CalibrationWatch:
     def understood(self, device: str, payload: bytes, taken_at: MonotonicMs) -> CalibrationSaid | None:
         """What the answer says; None for one that is no number of days, or no date."""
         if self._stated.says is CalibrationSays.LAST_DATE:
-            done_day = _day(payload)
+            done = done_on(payload)
+            done_day = None if done is None else (done - _EPOCH).days
             return None if done_day is None else CalibrationSaid(device, None, done_day, taken_at)
-        left_ms = _left_ms(self._stated.register, payload)
+        days = days_left(self._stated.register, payload)
+        left_ms = None if days is None else int((days * _DAY_MS).to_integral_value(ROUND_FLOOR))
         return None if left_ms is None else CalibrationSaid(device, left_ms, None, taken_at)
 
 
-def _left_ms(register: Register, payload: bytes) -> int | None:
+def question_of(stated: CalibrationRegister, unit: int, longest_reply_ms: int) -> Request:
+    """What to ask a device for its calibration."""
+    register = stated.register
+    count = 3 if stated.says is CalibrationSays.LAST_DATE else register.kind.words
+    return Request(unit, register.function, register.address, count, longest_reply_ms)
+
+
+def days_left(register: Register, payload: bytes) -> Decimal | None:
+    """For how many days the calibration still holds, 0 or less: due; None for what is no such number."""
     raw = in_all_orders(register.kind, payload)[register.order]
     if raw - raw != 0:
         return None
     days = shortest_decimal(raw) if register.kind is Kind.F32 else Decimal(raw)
-    if abs(days) > _DAYS_MOST:
-        return None
-    return int((days * _DAY_MS).to_integral_value(ROUND_FLOOR))
+    return None if abs(days) > DAYS_MOST else days
 
 
-def _day(payload: bytes) -> int | None:
+def done_on(payload: bytes) -> date | None:
+    """The day of the last calibration; None for what is no date."""
     year, month, day = (int.from_bytes(payload[place : place + 2], "big") for place in (0, 2, 4))
     try:
-        return (date(year, month, day) - _EPOCH).days
+        return date(year, month, day)
     except ValueError:
         return None

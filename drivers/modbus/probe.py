@@ -59,6 +59,7 @@ class Verdict(Enum):
         "不是该型号的设备，请核对型号、接线和站号",
         "not a device of this model: check model, cable and unit number",
     )
+    DUE = ("due", "设备声明校准已到期", "the device says that its calibration is due")
     STATUS = ("status", "状态寄存器", "a status register")
     REFUSED = (
         "refused",
@@ -185,7 +186,7 @@ def _row(register: Register, answer: _Answer, columns: list[Column], foreign: st
     where = (register.name, register.printed, register.function, register.address)
     if answer.data is None:
         assert answer.error is not None
-        return ProbeRow(*where, "", (), "", "", None, _unanswered(answer.error), str(answer.error))
+        return ProbeRow(*where, "", (), "", "", None, unanswered(answer.error), str(answer.error))
     orders = tuple(
         (order.value, number_text(register.kind, value))
         for order, value in in_all_orders(register.kind, answer.data).items()
@@ -212,7 +213,8 @@ _VERDICTS = {
 }
 
 
-def _unanswered(error: DeviceError) -> Verdict:
+def unanswered(error: DeviceError) -> Verdict:
+    """What to make of a register that was not read."""
     if isinstance(error, ModbusExceptionError) and error.code not in GATEWAY_EXCEPTIONS:
         return Verdict.REFUSED
     return Verdict.NOT_OPEN if isinstance(error, BusDownError) else Verdict.NO_ANSWER

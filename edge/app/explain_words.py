@@ -1,6 +1,6 @@
 """An explanation in words for an inspector: per condition the clause, the limit, the instrument, the reading."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from edge.app.wording import NOTHING, Language, figure, instant, limits, reason_
 from edge.core.facts import Permit
 from edge.core.interlocks import measured_by, rule_name
 from edge.core.readings import Quality
-from edge.core.rules import PermitType, Rule, RulePack
+from edge.core.rules import PermitType, Rule, RulePack, Trade
 from edge.core.said import spoken
 
 _CHINA_MS = 8 * 3_600_000
@@ -76,7 +76,8 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "unjudged": "    - {words}; {clause} [{mark}]",
         "who": "  people: {who}",
         "and": ", ",
-        "trade": "a certificate {trades}",
+        "trade": "a certificate in {trades}",
+        "named": "{name} ({id})",
         "guardian": "a guardian at the place",
         "harness": "a harness, confirmed by the guardian",
         "distance": "  {words}; {clause} [{mark}], rule {rule}",
@@ -131,6 +132,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "who": "  人员：{who}",
         "and": "、",
         "trade": "持证（{trades}）",
+        "named": "{name} {id}",
         "guardian": "监护人在场",
         "harness": "安全带由监护人确认",
         "distance": "  {words}；{clause} [{mark}]，规则 {rule}",
@@ -229,8 +231,16 @@ def _type_lines(each: ExplainedArea, known: PermitType, language: Language) -> l
     return [
         text["type"].format(name=name, clause=known.clause, mark=known.mark),
         text[key].format(hours=hours, end=_last(each.ends_ms)),
+        *demand_lines(known, [trade for pack in each.packs for trade in pack.trades], language),
+    ]
+
+
+def demand_lines(known: PermitType, trades: Iterable[Trade], language: Language) -> list[str]:
+    """What a permit type demands besides readings, line by line; ``trades`` gives words to those that it holds."""
+    text = _TEXT[language]
+    return [
         *_time_lines(known, text),
-        *_people_line(known, text),
+        *_people_line(known, {each.trade: each for each in trades}, language),
         text["approver"].format(approver=known.approver_zh if language == "zh" else known.approver_en),
         *judged_lines(known, language),
     ]
@@ -248,12 +258,22 @@ def _time_lines(known: PermitType, text: Mapping[str, str]) -> Iterator[str]:
         yield text["record"].format(minutes=known.record_ms // _MINUTE_MS)
 
 
-def _people_line(known: PermitType, text: Mapping[str, str]) -> Iterator[str]:
+def _people_line(known: PermitType, trades: Mapping[str, Trade], language: Language) -> Iterator[str]:
     """Whom the door asks for."""
-    who = [text["trade"].format(trades=" / ".join(known.certificates))] if known.certificates else []
+    text = _TEXT[language]
+    named = " / ".join(_trade_name(trades.get(each), each, language) for each in known.certificates)
+    who = [text["trade"].format(trades=named)] if named else []
     who += [text[name] for name, asked in (("guardian", known.guardian), ("harness", known.harness)) if asked]
     if who:
         yield text["who"].format(who=text["and"].join(who))
+
+
+def _trade_name(trade: Trade | None, named: str, language: Language) -> str:
+    """A trade in words and by its id; by its id alone where no pack gives it words."""
+    if trade is None:
+        return named
+    name = trade.name_zh if language == "zh" else trade.name_en
+    return name if name == named else _TEXT[language]["named"].format(name=name, id=named)
 
 
 def _condition_lines(

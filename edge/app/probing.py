@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drivers.modbus.calibration_probe import probe_calibration
 from drivers.modbus.client import Connection
 from drivers.modbus.probe import ProbeRow, Verdict, probe
+from drivers.modbus.register_map import Profile
 from edge.app.site_plan import profiles_of
 from edge.app.wiring import bus_settings
 from edge.app.wording import Language
@@ -39,15 +41,19 @@ _TEXT = {
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What one device said. ``held``: its serial line belongs to a running gateway: it was not asked."""
+    """What one device said. ``held``: its serial line belongs to a running gateway: it was not asked.
+
+    ``calibration``: the register in which it says how its calibration stands, if its profile has one and it answers.
+    """
 
     device: Device
     rows: tuple[ProbeRow, ...]
     held: bool = False
+    calibration: ProbeRow | None = None
 
     @property
     def answered(self) -> bool:
-        """Whether every register was read."""
+        """Whether every register was read that is polled."""
         return not self.held and not any(row.verdict in _SILENT for row in self.rows)
 
 
@@ -71,10 +77,16 @@ def probe_devices(config: Config, running: bool, chosen: Sequence[Device]) -> li
             continue
         connection = _connection(bus)
         try:
-            found += [Probed(each, probe(connection, each.unit, profiles[each.id])) for each in devices]
+            found += [_probed(connection, each, profiles[each.id]) for each in devices]
         finally:
             connection.close()
     return found
+
+
+def _probed(connection: Connection, device: Device, profile: Profile) -> Probed:
+    rows = probe(connection, device.unit, profile)
+    heard = any(row.raw_hex for row in rows)
+    return Probed(device, rows, calibration=probe_calibration(connection, device.unit, profile) if heard else None)
 
 
 def _connection(bus: Bus) -> Connection:
@@ -92,7 +104,7 @@ def probed_lines(probed: Probed, language: Language) -> list[str]:
     lines = [text["device"].format(device=device.id, bus=device.bus, unit=device.unit)]
     if probed.held:
         lines.append(text["held"])
-    for row in probed.rows:
+    for row in (*probed.rows, *([] if probed.calibration is None else [probed.calibration])):
         words = row.verdict.words_zh if language == "zh" else row.verdict.words_en
         fields = {"printed": row.printed, "function": row.function, "address": row.address}
         lines.append(text["register"].format(register=row.register, words=words, **fields))
@@ -100,7 +112,7 @@ def probed_lines(probed: Probed, language: Language) -> list[str]:
             lines.append(f"    {row.detail}")
         if row.raw_hex:
             orders = "  ".join(f"{order} {value}" for order, value in row.orders)
-            lines.append(text["raw"].format(raw=row.raw_hex, orders=orders))
+            lines.append(text["raw"].format(raw=row.raw_hex, orders=orders).rstrip())
         if row.decoded:
             quality = row.verdict.code if row.quality is None else row.quality.value
             lines.append(text["decoded"].format(decoded=row.decoded, quality=quality, span=row.span))
@@ -116,6 +128,7 @@ def probed_json(probed: Probed) -> dict[str, Any]:
         "answered": probed.answered,
         "held": probed.held,
         "registers": [_row_json(row) for row in probed.rows],
+        "calibration": None if probed.calibration is None else _row_json(probed.calibration),
     }
 
 

@@ -1,6 +1,7 @@
 """``permitgate rules list|show|diff|check``: what the packs at hand say, and whether a file could be one of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 
 from edge import rules
 from edge.app.answers import USAGE, answer, write_json
+from edge.app.explain_words import demand_lines
 from edge.app.rules_at_hand import AtHand, at_hand, word_json
 from edge.app.rules_words import (
     counts,
@@ -20,6 +22,7 @@ from edge.app.rules_words import (
     pack_json,
     rule_lines,
     source_text,
+    trade_line,
     type_lines,
     unjudged_lines,
     word_lines,
@@ -27,7 +30,7 @@ from edge.app.rules_words import (
 from edge.app.said_words import row_line
 from edge.app.wording import LANGUAGES, printable
 from edge.config_table import SIZE_BYTES_MAX
-from edge.core.rules import RulePack, terms
+from edge.core.rules import PermitType, RulePack, terms
 from edge.ports.errors import ConfigurationError
 from edge.rules.pack_file import read_pack
 
@@ -111,7 +114,9 @@ def pack_lines(pack: RulePack) -> list[str]:
         lines += rule_lines(rule)
     lines.append("作业类型 / permit types")
     for each in pack.permit_types.values():
-        lines += type_lines(each)
+        lines += [*type_lines(each), *_demands(each, pack)]
+    lines += ["工种 / trades", *map(trade_line, pack.trades)] if pack.trades else []
+    lines += ["高处作业分级 / grades of work at height"] if height_rows(pack) else []
     for row in height_rows(pack):
         lines.append(f"  {row.row}:")
         lines += [f"  {row_line(row, language)}" for language in LANGUAGES]
@@ -123,6 +128,13 @@ def pack_lines(pack: RulePack) -> list[str]:
         lines += unjudged_lines(demand)
     lines.append("气体 / gases")
     return [*lines, *map(gas_line, pack.gases.values())]
+
+
+def _demands(known: PermitType, pack: RulePack) -> list[str]:
+    """What a permit type demands besides readings, in both languages. The height table is shown once for all types."""
+    alone = replace(known, heights=())
+    both = (demand_lines(alone, pack.trades, language) for language in ("zh", "en"))
+    return [f"    {zh.strip()} / {en.strip()}" for zh, en in zip(*both, strict=True)]
 
 
 def _version(at: AtHand, name: str, version: int | None) -> RulePack:

@@ -11,7 +11,7 @@ from edge.core.gases import Gas
 from edge.core.heights import HeightRow, metres
 from edge.core.interlocks import measured_by
 from edge.core.published import RulesWord, Verdict
-from edge.core.rules import PermitType, Rule, RulePack, Unjudged
+from edge.core.rules import PermitType, Rule, RulePack, Trade, Unjudged
 
 _HOUR_MS = 3_600_000
 MARKS = ("V", "V2", "U", "D")
@@ -71,14 +71,16 @@ def rule_lines(rule: Rule) -> list[str]:
 
 
 def type_lines(each: PermitType) -> list[str]:
-    """One permit type of a pack."""
-    flags = (("guardian", each.guardian), ("harness", each.harness), ("one_blind", each.one_blind))
-    asked = [name for name, needed in flags if needed]
+    """One permit type of a pack: its name, longest time and source."""
     return [
         f"  {each.code} {each.name_zh} / {each.name_en}: {validity_text(each)}",
-        f"    {each.approver_zh} / {each.approver_en}; {', '.join([*asked, *each.confirm, *each.certificates])}",
         f"    {each.clause} [{each.mark}]",
     ]
+
+
+def trade_line(each: Trade) -> str:
+    """One trade of a pack."""
+    return f"  {each.trade}: {each.name_zh} / {each.name_en}"
 
 
 def unjudged_lines(each: Unjudged) -> list[str]:
@@ -194,11 +196,20 @@ def type_json(each: PermitType) -> dict[str, Any]:
         "one_blind": each.one_blind,
         "confirm": list(each.confirm),
         "validity_ms": each.validity_ms,
+        "break_ms": each.break_ms,
+        "daily_analysis": each.daily_analysis,
+        "sample_ms": each.sample_ms,
+        "record_ms": each.record_ms,
         "approver_zh": each.approver_zh,
         "approver_en": each.approver_en,
         "clause": each.clause,
         "mark": each.mark,
     }
+
+
+def trade_json(each: Trade) -> dict[str, Any]:
+    """A trade for machines."""
+    return {"id": each.trade, "zh": each.name_zh, "en": each.name_en}
 
 
 def height_json(row: HeightRow) -> dict[str, Any]:
@@ -272,6 +283,7 @@ def pack_json(pack: RulePack) -> dict[str, Any]:
         "molar_volume": str(pack.molar_volume),
         "molar_volume_mark": pack.molar_volume_mark,
         "permit_types": [type_json(each) for each in pack.permit_types.values()],
+        "trades": [trade_json(each) for each in pack.trades],
         "rules": [rule_json(each) for each in pack.rules],
         "distances": [distance_json(each) for each in pack.distances],
         "height_grades": [height_json(each) for each in height_rows(pack)],

@@ -19,7 +19,7 @@ def checks_of(turn: Turn, interlocks: Iterable[Interlock]) -> tuple[CheckAge, ..
     """The checks that the site demands of the instruments behind these interlocks, with their ages now."""
     state = turn.state
     devices = dict.fromkeys(each.device for each in interlocks)
-    register, said = state.durable.instruments, state.durable.said
+    register, said = state.durable.instruments, state.durable.calibration_words
     demanded = {device: state.site.checks.get(device, ()) for device in devices}
     return tuple(age for device, asked in demanded.items() for age in ages(device, asked, register, said, turn.now))
 

@@ -8,7 +8,7 @@ from edge.core.clock import Anchor, ClockSource
 from edge.core.confirmations import Confirmation, Confirmed
 from edge.core.entries import Entry
 from edge.core.holds import Freeze, Trip
-from edge.core.instruments import Check, Checked, Said, with_check
+from edge.core.instruments import CalibrationWord, Check, Checked, with_check
 from edge.core.overrides import Override, with_expired
 from edge.core.place_fold import fold_place
 from edge.core.published import Published, Verdict, refused_text
@@ -48,7 +48,9 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
         case "rules.applied" | "rules.refused" | "rules.revoked":
             return fold_rules(durable, entry, body)
         case "instrument.said":
-            return replace(durable, said={**durable.said, body["device"]: _said(entry, body)})
+            return replace(
+                durable, calibration_words={**durable.calibration_words, body["device"]: _calibration_word(entry, body)}
+            )
         case "door.forced" | "door.acknowledged" | "area.locked_down" | "area.released":
             return fold_place(durable, entry, body)
         case "override.made":
@@ -167,9 +169,9 @@ def _ended(durable: Durable, permit: str) -> Durable:
     )
 
 
-def _said(entry: Entry, body: Mapping[str, Any]) -> Said:
+def _calibration_word(entry: Entry, body: Mapping[str, Any]) -> CalibrationWord:
     moment = _moment(entry)
-    return Said(
+    return CalibrationWord(
         body.get("left_ms"), body.get("done_ms"), entry.seq, moment.boot_id, moment.boottime_ms, moment.lowest_ms
     )
 

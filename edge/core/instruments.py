@@ -48,7 +48,7 @@ Demanded: TypeAlias = tuple[tuple[Check, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CalibrationWord:
     """What an instrument itself says of its calibration, by the entry that recorded it.
 
     Either ``left_ms``, how long it held from then on, the boot ``boot_id`` at ``boottime_ms``; or ``done_ms``, the
@@ -68,7 +68,7 @@ _AHEAD_MOST_MS = _DAY_MS
 """How far in the future the day of a last calibration may seem to be [D]: beyond it its calendar cannot be believed."""
 
 
-def left_now_ms(said: Said, now: Now) -> int | None:
+def left_now_ms(said: CalibrationWord, now: Now) -> int | None:
     """How long the calibration still holds at least, by what the instrument said; None: it did not say, or unknown."""
     if said.left_ms is None:
         return None
@@ -78,7 +78,7 @@ def left_now_ms(said: Said, now: Now) -> int | None:
     return None if hi_ms is None or not said.lowest_ms else said.left_ms - (hi_ms - said.lowest_ms)
 
 
-def says_due(said: Said | None, allowed_ms: int, now: Now) -> bool:
+def says_due(said: CalibrationWord | None, allowed_ms: int, now: Now) -> bool:
     """Whether by the instrument's own word its calibration is due, or may be. One that said nothing says no such thing.
 
     ``allowed_ms``: the greatest age of a calibration at the site, for instruments that say when the last one was.
@@ -107,7 +107,7 @@ class CheckAge:
 
 
 def ages(
-    device: str, demanded: Demanded, register: Register, said: Mapping[str, Said], now: Now
+    device: str, demanded: Demanded, register: Register, said: Mapping[str, CalibrationWord], now: Now
 ) -> tuple[CheckAge, ...]:
     """The age of each check that is demanded of an instrument, by the latest that it can be now."""
     held, hi_ms = register.get(device, {}), now.clock.hi_ms

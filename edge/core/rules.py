@@ -149,10 +149,19 @@ class Unjudged:
 
 
 @dataclass(frozen=True, slots=True)
+class Trade:
+    """A trade in words; ``trade`` is how permit types and certificates name it."""
+
+    trade: str
+    name_zh: str
+    name_en: str
+
+
+@dataclass(frozen=True, slots=True)
 class RulePack:
     """One version of one standard as data, in force from ``since`` on (and before ``until`` if set).
 
-    ``molar_volume``, L/mol, ties ppm to mg/m3.
+    ``molar_volume``, L/mol, ties ppm to mg/m3. ``trades`` gives words to trades of its permit types, maybe not to all.
     """
 
     pack: str
@@ -168,6 +177,7 @@ class RulePack:
     gases: Mapping[str, Gas]
     unjudged: tuple[Unjudged, ...]
     distances: tuple[DistanceRule, ...] = ()
+    trades: tuple[Trade, ...] = ()
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from edge.core.confirmations import Confirmed
 from edge.core.doors import DoorState
 from edge.core.facts import Facts, Permit, Tap
 from edge.core.holds import Freezes, Trip
-from edge.core.instruments import Register, Said
+from edge.core.instruments import CalibrationWord, Register
 from edge.core.interlocks import Bounds, DeviceMemory
 from edge.core.overrides import Override
 from edge.core.places import Forced, Lockdown
@@ -127,11 +127,10 @@ class Durable:
     as its guardian: somebody at one area watches over no other. ``confirmed`` gives, by permit, what was confirmed on
     site; ``samples`` the last sample by permit and point, ``typed`` what was last typed there; ``by_hand``, by permit
     and device, who stands in for it. ``closing`` are permits that HQ closed and that stay open here until the overrides
-    made for them are lifted. ``said``: by device, what it says of its own calibration. ``rules`` are the versions of
-    rule packs of HQ that were ever applied here, by name; ``rules_refused`` names the latest of its texts that were
-    refused. ``forced``: doors that were forced and that nobody has acknowledged. ``lockdowns``: by
-    area. ``lowest_ms`` is the greatest lower bound of the time that an entry was ever stamped with: it is not earlier
-    now.
+    made for them are lifted. ``calibration_words``: by device, what it says of its own calibration. ``rules`` are the
+    versions of rule packs of HQ that were ever applied here, by name; ``rules_refused`` names the latest of its texts
+    that were refused. ``forced``: doors that were forced and that nobody has acknowledged. ``lockdowns``: by area.
+    ``lowest_ms`` is the greatest lower bound of the time that an entry was ever stamped with: it is not earlier now.
     """
 
     next_entry: int = 0
@@ -153,7 +152,7 @@ class Durable:
     confirmed: Mapping[str, Mapping[str, Confirmed]] = field(default_factory=dict, metadata=LATER)
     overrides: Mapping[str, Override] = field(default_factory=dict, metadata=LATER)
     closing: frozenset[str] = field(default=frozenset(), metadata=LATER)
-    said: Mapping[str, Said] = field(default_factory=dict, metadata=LATER)
+    calibration_words: Mapping[str, CalibrationWord] = field(default_factory=dict, metadata=LATER)
     samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict, metadata=LATER)
     typed: Mapping[str, Mapping[str, Typed]] = field(default_factory=dict, metadata=LATER)
     by_hand: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict, metadata=LATER)

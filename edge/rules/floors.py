@@ -65,6 +65,31 @@ class ExplosiveLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class ToxicFloor:
+    """Where every pack judges each toxic gas by its own limit; ``molar_volume``, L/mol: at most this ties it to ppm."""
+
+    floor: str
+    clause: str
+    mark: str
+    permit_types: frozenset[str]
+    molar_volume: Decimal
+    molar_volume_mark: str
+    words_zh: str
+    words_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToxicLimit:
+    """The laxest limit, mg/m3, that may decide on a gas, and the least molar mass, g/mol, that ties it to ppm."""
+
+    gas: str
+    limit: Decimal
+    molar_mass: Decimal
+    clause: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeverManual:
     """For which permit types no person ever stands in for an instrument of these quantities."""
 
@@ -87,22 +112,57 @@ def explosive_limits() -> Mapping[str, ExplosiveLimit]:
     return _read()[1]
 
 
+def toxic_limits() -> tuple[ToxicFloor, Mapping[str, ToxicLimit]]:
+    """What no pack may loosen of toxic gas: where it is judged, and the limits by gas. Raises as ``floors`` does."""
+    return _read()[3]
+
+
 @cache
-def _read() -> tuple[tuple[Floor, ...], Mapping[str, ExplosiveLimit], tuple[NeverManual, ...]]:
+def _read() -> tuple[
+    tuple[Floor, ...],
+    Mapping[str, ExplosiveLimit],
+    tuple[NeverManual, ...],
+    tuple[ToxicFloor, Mapping[str, ToxicLimit]],
+]:
     root = read_table(resources.files(__package__).joinpath(FLOORS_FILE).read_bytes(), FLOORS_FILE)
     found = tuple(_floor(table) for table in root.tables("floor", count_min=1, count_max=64))
     limits = tuple(_explosive_limit(table) for table in root.tables("lel", count_min=1, count_max=256))
     never = tuple(_never_manual(table) for table in root.tables("never_manual", count_min=1, count_max=64))
+    toxic = _toxic_floor(root.table("toxic"))
+    by_gas = [_toxic_limit(table) for table in root.tables("toxic_limit", count_min=1, count_max=256)]
     root.finish()
     assert root.findings is not None
     root.findings.raise_if_any()
-    return found, {each.gas: each for each in limits}, never
+    return found, {each.gas: each for each in limits}, never, (toxic, {each.gas: each for each in by_gas})
 
 
 def _explosive_limit(table: Table) -> ExplosiveLimit:
     return ExplosiveLimit(
         gas=fields.identity(table, "gas"),
         lel_vol=fields.decimals(table, "lel_vol"),
+        clause=fields.text(table, "clause"),
+        mark=fields.mark(table),
+    )
+
+
+def _toxic_floor(table: Table) -> ToxicFloor:
+    return ToxicFloor(
+        floor=fields.identity(table),
+        clause=fields.text(table, "clause"),
+        mark=fields.mark(table),
+        permit_types=fields.permit_types(table),
+        molar_volume=fields.decimal(table, "molar_volume"),
+        molar_volume_mark=fields.mark(table, "molar_volume_mark"),
+        words_zh=fields.text(table, "words_zh"),
+        words_en=fields.text(table, "words_en"),
+    )
+
+
+def _toxic_limit(table: Table) -> ToxicLimit:
+    return ToxicLimit(
+        gas=fields.identity(table, "gas"),
+        limit=fields.decimal(table, "limit"),
+        molar_mass=fields.decimal(table, "molar_mass"),
         clause=fields.text(table, "clause"),
         mark=fields.mark(table),
     )
@@ -190,7 +250,7 @@ def _check_cover(pack: RulePack, floor: Floor, place: Table) -> None:
     left: dict[date, list[str]] = {}
     for code in sorted(floor.permit_types & pack.permit_types.keys()):
         stating = [each for each in pack.rules if floor.about(each) and code in each.permit_types and _always(each)]
-        uncovered = next((day for day in _days(pack, stating) if not _covered(pack, stating, day)), None)
+        uncovered = next((day for day in days_of_change(pack, stating) if not _covered(pack, stating, day)), None)
         if uncovered is not None:
             left.setdefault(uncovered, []).append(code)
     for day, codes in left.items():
@@ -203,8 +263,8 @@ def _always(rule: Rule) -> bool:
     return not rule.where_fitted and not rule.where_ex
 
 
-def _days(pack: RulePack, rules: Iterable[Rule]) -> list[date]:
-    """The days on which a rule may have ended, and the first."""
+def days_of_change(pack: RulePack, rules: Iterable[Rule]) -> list[date]:
+    """The first day of a pack, and those on which one of these rules has ended: what holds on all, holds every day."""
     ends = (each.until for each in rules if each.until is not None)
     return sorted({pack.since, *(day for day in ends if day > pack.since and (pack.until is None or day < pack.until))})
 

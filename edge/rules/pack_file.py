@@ -9,9 +9,10 @@ from edge.config_table import Table, read_table
 from edge.config_wording import did_you_mean, listed
 from edge.core.gases import Gas
 from edge.core.reasons import Reason
-from edge.core.rules import PermitType, Rule, RulePack, Unjudged
+from edge.core.rules import PermitType, Rule, RulePack, Trade, Unjudged
 from edge.rules import fields
 from edge.rules.floors import check_floors, check_gases
+from edge.rules.toxic_floors import check_toxic
 from edge.rules.work_facts import read_distances, with_heights
 
 MOLAR_VOLUME = Decimal("24.05")
@@ -45,12 +46,14 @@ def read_pack(data: bytes, file: str) -> tuple[RulePack, Table]:
     head = root.table("pack")
     types = [(_permit_type(each), each) for each in root.tables("permit_type", count_min=1, count_max=64)]
     types = with_heights(root, types)
+    trades = [(_trade(each), each) for each in root.tables("trade", count_min=0, count_max=64)]
     rules = [(_rule(each), each) for each in root.tables("rule", count_min=0, count_max=512)]
     gases = [(_gas(each), each) for each in root.tables("gas", count_min=0, count_max=512)]
     demands = [(_unjudged(each), each) for each in root.tables("not_judged", count_min=0, count_max=256)]
     tables = ([each for each, _ in types], [each for each, _ in rules], [each for each, _ in gases])
     pack = _pack(head, *tables, [each for each, _ in demands])
-    pack = replace(pack, distances=read_distances(root, set(pack.permit_types)))
+    distances = read_distances(root, set(pack.permit_types))
+    pack = replace(pack, distances=distances, trades=tuple(each for each, _ in trades))
     root.finish()
     _refuse_second([(each.code, table, "code") for each, table in types])
     named = [(each.rule, table, "id") for each, table in rules] + [
@@ -58,12 +61,16 @@ def read_pack(data: bytes, file: str) -> tuple[RulePack, Table]:
     ]
     _refuse_second(named)
     _refuse_second([(each.gas, table, "id") for each, table in gases])
+    _refuse_second([(each.trade, table, "id") for each, table in trades])
+    for trade, table in trades:
+        _check_trade(pack, trade, table)
     for rule, table in rules:
         _check_rule(pack, rule, table)
     for demand, table in demands:
         _check_types(pack, demand.permit_types, table)
     check_floors(pack, rules, head)
     check_gases(gases)
+    check_toxic(pack, gases, head)
     assert root.findings is not None
     root.findings.raise_if_any()
     return pack, head
@@ -114,6 +121,14 @@ def _permit_type(table: Table) -> PermitType:
         sample_ms=_minutes(table, "sample_min", 1),
         approver_zh=fields.text(table, "approver_zh"),
         approver_en=fields.text(table, "approver_en"),
+    )
+
+
+def _trade(table: Table) -> Trade:
+    return Trade(
+        trade=table.getstring("id", pattern=fields.TRADE, form=fields.TRADE_FORM),
+        name_zh=fields.text(table, "name_zh"),
+        name_en=fields.text(table, "name_en"),
     )
 
 
@@ -203,6 +218,15 @@ def _refuse_second(uses: Iterable[tuple[str, Table, str]]) -> None:
         if name in first:
             table.refuse(key, f"{name!r} is used already at line {first[name]}; give each its own")
         first.setdefault(name, table.line(key))
+
+
+def _check_trade(pack: RulePack, trade: Trade, table: Table) -> None:
+    asked = sorted({each for known in pack.permit_types.values() for each in known.certificates})
+    if trade.trade not in asked and table.good("id"):
+        near = did_you_mean(trade.trade, asked)
+        table.refuse(
+            "id", f"{trade.trade!r} is in no certificates of this pack{near}; one of: {listed(asked)}, or take it out"
+        )
 
 
 def _check_rule(pack: RulePack, rule: Rule, table: Table) -> None:

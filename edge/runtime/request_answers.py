@@ -123,7 +123,7 @@ def points_answer(state: State, permit: Permit, now: Now) -> Iterator[dict[str, 
 
 def instruments_answer(state: State, now: Now) -> Iterator[dict[str, Any]]:
     """Each demanded check of each instrument, done or not."""
-    register, said = state.durable.instruments, state.durable.said
+    register, said = state.durable.instruments, state.durable.calibration_words
     for device, demanded in state.site.checks.items():
         for age in ages(device, demanded, register, said, now):
             done = register.get(device, {}).get(age.check.value)

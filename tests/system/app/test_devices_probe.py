@@ -92,6 +92,19 @@ def test_without_a_name_each_configured_device_is_probed_as_check_does(site: Mod
     assert found["lines"]["zh"]
 
 
+def test_the_calibration_register_is_shown_where_the_profile_has_one(site: ModbusSite, tmp_path: Path) -> None:
+    site.unit(1).set_calibration_days(-2)
+    path = on_tcp(tmp_path, site)
+    run, found = probe(path)
+    assert run.exit_code == 0, "due is for the door to judge: the device answers"
+    with_register, without = found["probe"]
+    assert (with_register["calibration"]["decoded"], with_register["calibration"]["verdict"]) == ("-2 d", "due")
+    assert without["calibration"] is None
+    shown = CliRunner().invoke(main, ["check", "--probe", "--config", str(path)]).output
+    assert "  calibration (40009, function 3, address 8): the device says that its calibration is due" in shown
+    assert "decoded -2 d, good; range -3650 … 3650 d" in shown
+
+
 @pytest.mark.parametrize("kind", [FaultKind.SILENCE, FaultKind.EXCEPTION, FaultKind.WRONG_LENGTH, FaultKind.WRONG_UNIT])
 def test_a_device_that_does_not_answer_as_it_should_is_exit_1(
     site: ModbusSite, tmp_path: Path, kind: FaultKind

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from drivers.modbus.calibration_probe import probe_calibration
 from drivers.modbus.client import BusSettings, Connection
 from drivers.modbus.probe import ProbeRow, Verdict, probe
 from drivers.modbus.profile import load_profile
@@ -114,3 +115,68 @@ def test_a_port_that_is_not_there_is_no_matter_of_unit_numbers() -> None:
     rows = probe(connection, 1, load_profile("honeywell_xcd"))
     assert {row.verdict for row in rows} == {Verdict.NOT_OPEN}
     assert all("refused" in row.detail for row in rows)
+
+
+# ---- the register in which a device says how its calibration stands
+
+
+def calibration_of(model: str, change: Callable[[OddUnit], None], missing: tuple[int, ...] = ()) -> ProbeRow | None:
+    unit = OddUnit(missing, model=model)
+    change(unit)
+    site = ModbusSite([unit])
+    settings = BusSettings("b1", "tcp", 200, host="127.0.0.1", tcp_port=site.serve_tcp())
+    connection = Connection(settings, monotonic_ms, sleep)
+    try:
+        return probe_calibration(connection, 1, load_profile(model))
+    finally:
+        connection.close()
+        site.close()
+
+
+@pytest.mark.parametrize(
+    ("days", "decoded", "verdict"),
+    [
+        (90, "90 d", Verdict.PLAUSIBLE),
+        (0.5, "0.5 d", Verdict.PLAUSIBLE),
+        (0, "0 d", Verdict.DUE),
+        (-3, "-3 d", Verdict.DUE),
+        (3_651, "3651 d", Verdict.OUTSIDE),
+        (float("nan"), "nan d", Verdict.OUTSIDE),
+    ],
+)
+def test_the_days_that_a_calibration_holds_are_shown_in_all_word_orders_with_what_to_make_of_them(
+    days: float, decoded: str, verdict: Verdict
+) -> None:
+    row = calibration_of("honeywell_xcd", lambda unit: unit.set_calibration_days(days))
+    assert row is not None
+    assert (row.register, row.printed, row.address) == ("calibration", "40009", 8)
+    assert (row.decoded, row.verdict, row.span) == (decoded, verdict, "-3650 … 3650 d")
+    assert dict(row.orders)["ABCD"] == decoded.removesuffix(" d")
+    assert len(row.orders) == 4
+
+
+def test_a_calibration_that_went_below_zero_in_one_register_is_due_and_not_years_away() -> None:
+    row = calibration_of("honeywell_xrl_toxic", lambda unit: unit.set_calibration_days(-1))
+    assert row is not None
+    assert (row.raw_hex, row.decoded, row.verdict) == ("ffff", "-1 d", Verdict.DUE)
+
+
+@pytest.mark.parametrize(
+    ("date", "decoded", "verdict"),
+    [((2026, 5, 3), "2026-05-03", Verdict.PLAUSIBLE), ((2026, 13, 3), "2026-13-3", Verdict.OUTSIDE)],
+)
+def test_the_date_of_the_last_calibration_is_shown_as_a_date(
+    date: tuple[int, int, int], decoded: str, verdict: Verdict
+) -> None:
+    row = calibration_of("msa_ultima_x_toxic", lambda unit: unit.set_calibration_date(*date))
+    assert row is not None
+    assert (row.decoded, row.verdict, row.orders) == (decoded, verdict, ())
+    assert row.raw_hex.count(" ") == 2
+
+
+def test_a_device_without_that_register_is_told_so_and_a_profile_without_it_asks_nothing() -> None:
+    row = calibration_of("honeywell_xcd", lambda unit: None, missing=(8,))
+    assert row is not None
+    assert (row.verdict, row.raw_hex, row.decoded) == (Verdict.REFUSED, "", "")
+    assert "illegal data address" in row.detail
+    assert calibration_of("generic", lambda unit: None) is None

@@ -1,6 +1,8 @@
 """``permitgate rules …``: what is at hand, what a version says, what changed, what a file lacks, what applies."""
 
 import json
+import re
+import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -66,6 +68,51 @@ def test_a_version_is_shown_whole_with_clause_and_words_in_both_languages(name: 
         assert all(part in text for part in (known.name_zh, known.name_en, known.approver_zh, known.approver_en))
     assert found("show", name)["rules"] == pack_json(pack)["rules"]
     assert run("show", name, "--version", str(pack.version)).output == text
+
+
+@pytest.mark.parametrize("name", rules.names())
+def test_every_permit_type_is_shown_with_all_that_it_demands_in_both_languages(name: str) -> None:
+    """By figures of the pack file itself, so that a key that is shown nowhere is missed here."""
+    raw = tomllib.loads(resources.files("edge.rules").joinpath(f"{name}.toml").read_text("utf-8"))
+    _, _, below = run("show", name).output.partition("作业类型 / permit types\n")
+    sections = dict(re.findall(r"^  (\d\d) (.*?)(?=^  \d\d |^\S)", below, re.MULTILINE | re.DOTALL))
+    shown = {each["code"]: each for each in found("show", name)["permit_types"]}
+    trades = {each["id"]: each for each in raw.get("trade", [])}
+    for each in raw["permit_type"]:
+        text, figures = sections[each["code"]], shown[each["code"]]
+        expected = [each["approver_zh"], each["approver_en"], each["clause"]]
+        for key, zh, en, ms, unit_ms in (
+            ("validity_h", "最长 {} h", "at most {} h", "validity_ms", HOUR_MS),
+            ("break_min", "中断超过 {} min", "after a break of over {} min", "break_ms", 60_000),
+            ("sample_min", "至作业开始不超过 {} min", "at most {} min old", "sample_ms", 60_000),
+            ("record_min", "每 {} min 记录一次读数", "readings recorded every {} min", "record_ms", 60_000),
+        ):
+            assert figures[ms] == (each[key] * unit_ms if key in each else None)
+            expected += [zh.format(each[key]), en.format(each[key])] if each.get(key) else []
+        expected += ["任何中断", "after any break"] if each.get("break_min") == 0 else []
+        expected += ["每日须重新分析", "a new analysis on each further day"] if each.get("daily_analysis") else []
+        expected += ["一票一板一作业", "one blind and one operation"] if each.get("one_blind") else []
+        expected += (
+            ["安全交底、风险分析、安全措施", "briefing, risk analysis, safety measures"] if each.get("confirm") else []
+        )
+        expected += ["监护人在场", "a guardian at the place"] if each["guardian"] else []
+        expected += ["安全带", "a harness"] if each["harness"] else []
+        for trade in each["certificates"]:
+            named = trades[trade]
+            expected += [f"{named['name_zh']} {trade}", f"{named['name_en']} ({trade})"]
+        assert [part for part in expected if part not in text] == []
+        assert figures["daily_analysis"] is each.get("daily_analysis", False)
+        assert figures["confirm"] == each.get("confirm", [])
+
+
+def test_the_table_of_heights_the_distances_and_the_trades_are_shown_once_in_both_languages() -> None:
+    text, shown = run("show", "gb30871").output, found("show", "gb30871")
+    for part in ("工种 / trades", "高处作业分级 / grades of work at height", "距离 / distances"):
+        assert text.count(part) == 1
+    assert text.count("高度 5.01 m 至 15 m：II (22)，有危险因素时 III (23)") == 1
+    assert text.count("height 5.01 m to 15 m: II (22), with a hazard factor III (23)") == 1
+    assert {each["id"]: each["zh"] for each in shown["trades"]}["welding"] == "焊接与热切割"
+    assert (len(shown["height_grades"]), len(shown["distances"])) == (4, len(PACK.distances))
 
 
 @pytest.mark.parametrize(
@@ -252,6 +299,15 @@ def test_the_grade_of_work_at_height_is_explained_from_the_table_and_what_is_not
     assert unsaid.facts == ((Reason.HEIGHT_UNKNOWN, "height_cm"), (Reason.RISK_ANALYSIS_MISSING, None))
     assert "NOT ENOUGH: risk_analysis_missing: Risk analysis not confirmed" in texts(unsaid)["en"]
     assert "height 18 m" in "\n".join(head_lines(high, (), "en"))
+
+
+def test_trades_are_named_in_words_and_by_id_and_by_id_alone_where_the_pack_has_no_words() -> None:
+    said = texts(explained((PACK,), (GAS, WIND), code="02"))
+    assert "持证（焊接与热切割 welding）" in said["zh"]
+    assert "a certificate in welding and thermal cutting (welding)" in said["en"]
+    bare = texts(explained((replace(PACK, trades=()),), (GAS, WIND), code="02"))
+    assert "持证（welding）" in bare["zh"]
+    assert "a certificate in welding," in bare["en"]
 
 
 def test_without_a_gateway_that_answers_there_is_no_reading_and_the_words_say_why() -> None:

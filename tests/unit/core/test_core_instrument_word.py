@@ -204,7 +204,7 @@ def test_after_a_restart_without_a_clock_its_word_is_in_doubt_and_counts_as_due(
 def test_saved_state_and_questions_of_earlier_versions_decode():
     bench = demanding(begun_bench())
     table = orjson.loads(codec.encode(bench.state.durable))
-    assert table.pop("said") == {}
+    assert table.pop("calibration_words") == {}
     assert codec.decode(orjson.dumps(table), Durable) == bench.state.durable
     (entry,) = [each for each in bench.tap(facts("w2")).entries if each.evidence is not None]
     question, table = codec.decode(entry.evidence, Question), orjson.loads(entry.evidence)
@@ -219,4 +219,4 @@ def test_what_instruments_said_is_the_fold_of_its_entries():
     for entry in made:
         folded = fold(folded, replace(entry, body=orjson.loads(orjson.dumps(entry.body))))
     assert folded == bench.state.durable
-    assert folded.said["gas1"].done_ms == 20_000 * DAY_MS - CHINA_MS
+    assert folded.calibration_words["gas1"].done_ms == 20_000 * DAY_MS - CHINA_MS

@@ -8,7 +8,7 @@ import pytest
 from edge import rules
 from edge.core.rules import RulePackError
 from edge.ports.errors import ConfigurationError
-from edge.rules.floors import explosive_limits, floors
+from edge.rules.floors import explosive_limits, floors, toxic_limits
 
 SHIPPED = {name: resources.files("edge.rules").joinpath(f"{name}.toml").read_text("utf-8") for name in rules.names()}
 CHEMICAL, CONSTRUCTION = SHIPPED["gb30871"], SHIPPED["construction"]
@@ -43,6 +43,40 @@ def test_further_explosive_limits_of_a_gas_may_be_listed_and_every_shipped_one_i
     assert shipped == explosive_limits().keys()
 
 
+def test_what_decides_on_each_toxic_gas_of_the_shipped_table_is_its_floor() -> None:
+    floor, limits = toxic_limits()
+    for name in rules.names():
+        pack = rules.load(name)
+        assert pack.molar_volume == floor.molar_volume
+        deciding = {gas.gas: gas for gas in pack.gases.values() if gas.occupational()}
+        assert not deciding or deciding.keys() == limits.keys()
+        for gas in deciding.values():
+            limit = limits[gas.gas]
+            own = gas.occupational()
+            assert own is not None
+            assert (own[1], gas.molar_mass, gas.mark) == (limit.limit, limit.molar_mass, limit.mark)
+            assert own[0] in limit.clause or limit.mark == "U", "the clause says which of the three it is"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [('mac = "10"', 'mac = "9.9"')],
+        [('stel = "30"\n', "")],
+        [('twa = "20"', 'twa = "500"')],
+        [('molar_volume = "24.05"', 'molar_volume = "22.4"')],
+        [('molar_mass = "34.08"', 'molar_mass = "34.1"')],
+        [('molar_mass = "34.08"\n', "")],
+    ],
+)
+def test_a_pack_may_be_stricter_about_toxic_gas(changes: list[tuple[str, str]]) -> None:
+    text = CHEMICAL
+    for old, new in changes:
+        text, _ = changed(text, old, new)
+    (pack,) = rules.admit((), text.encode(), "new.toml")
+    assert pack.pack == "gb30871"
+
+
 @pytest.mark.parametrize("name", rules.names())
 def test_no_shipped_pack_lets_a_person_stand_in_for_gas_where_it_kills_unseen(name: str) -> None:
     by_hand = {(code, each.quantity) for pack in rules.versions(name) for each in pack.rules for code in each.manual}
@@ -61,6 +95,26 @@ FINDINGS = [
     ('lel_vol = ["5.0"]', 'lel_vol = ["0.5"]', "gas[methane].lel_vol", ("laxer than the floor of methane", "list 5.0")),
     ('lel_vol = ["5.0"]', 'lel_vol = ["5.1"]', "gas[methane].lel_vol", ("laxer than the floor of methane", "list 5.0")),
     ('lel_vol = ["2.0", "2.1"]', 'lel_vol = ["2.0"]', "gas[propane].lel_vol", ("laxer than the floor of propane",)),
+    ('mac = "10"', 'mac = "10.1"', "gas[hydrogen-sulphide].mac", ("laxer than its floor (GBZ 2.1 MAC", "at most 10")),
+    (
+        'mac = "10"',
+        "",
+        "gas[hydrogen-sulphide].mac",
+        ("missing", "stel and twa too", "GBZ 2.1 MAC", "at most 10 mg/m3"),
+    ),
+    ('mac = "10"', 'stel = "20"', "gas[hydrogen-sulphide].stel", ("laxer than its floor", "at most 10")),
+    (
+        'molar_mass = "34.08"',
+        'molar_mass = "17.04"',
+        "gas[hydrogen-sulphide].molar_mass",
+        ("laxer than the floor of hydrogen-sulphide (GBZ 2.1", "at least 34.08"),
+    ),
+    (
+        'molar_volume = "24.05"',
+        'molar_volume = "24.45"',
+        "pack.molar_volume",
+        ("floor toxic (GB 30871-2022 6.4b", "at most 24.05 [D]"),
+    ),
     ('limit = "8.0"', 'limit = "14"\n#', "rule[wind-height].limit", ("laxer than the floor wind-height", "13.9")),
     ('limit = "8.0"', "limit = 8.0\n#", "rule[wind-height].limit", ("must be text in quotes", "exact decimal")),
     ('limit = "8.0"', 'limit = "NaN"\n#', "rule[wind-height].limit", ("cannot be used", "exact decimal")),
@@ -98,6 +152,9 @@ FINDINGS = [
     ('from = "2022-10-01"', 'from = "2022-02-30"', "pack.from", ("2022-02-30",)),
     ('from = "2022-10-01"', 'from = "2022-10-01"\nuntil = "2022-10-01"', "pack.until", ("is not after from",)),
     ('molar_volume = "24.05"', 'molar_volume = "2.405"', "pack.molar_volume", ("out of range", "20 to 30")),
+    ('id = "welding"', 'id = "wielding"', "trade[wielding].id", ("in no certificates", "welding", "take it out")),
+    ('id = "height"', 'id = "welding"', "trade[welding].id", ("used already at line",)),
+    ('name_zh = "焊接与热切割"', "", "trade[welding].name_zh", ("missing",)),
     ('distance_m = "30"', "", "distance[venting-30].distance_m", ("missing",)),
     ('distance_m = "30"', "distance_m = 30", "distance[venting-30].distance_m", ("must be text in quotes",)),
     ('activities = ["venting"]', "", "distance[venting-30].activities", ("missing",)),
@@ -182,6 +239,29 @@ def test_a_pack_that_leaves_out_what_a_floor_asks_for_is_refused_with_the_day(ol
     found = [each for each in problems(text) if "the floor oxygen-low" in each]
     assert found
     assert said in found[0]
+
+
+TOXIC_70 = 'from = "2022-10-01"\npermit_types = ["70"]\nquantity = "toxic"\nwhere_fitted = true\nlimit_of_gas = true\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("limit_of_gas = true", 'limit = "0.5"', "2022-10-01 for permit type 70 and ammonia, benzene"),
+        ('["70"]', '["40"]', "2022-10-01 for permit type 70"),
+        ("where_fitted", "where_ex", "2022-10-01 for permit type 70"),
+        ("where_fitted = true", 'gas = "chlorine"', "2022-10-01 for permit type 70 and ammonia, benzene"),
+        ("2022-10-01", "2023-10-01", "2022-10-01 for permit type 70"),
+        ('"2022-10-01"', '"2022-10-01"\nuntil = "2027-01-01"', "2027-01-01 for permit type 70"),
+    ],
+)
+def test_a_pack_that_stops_judging_toxic_gas_by_its_own_limit_is_refused_with_the_day(
+    old: str, new: str, said: str
+) -> None:
+    text, _ = changed(CHEMICAL, TOXIC_70, changed(TOXIC_70, old, new)[0])
+    (found,) = [each for each in problems(text) if " pack.id: " in each]
+    assert f"no rule with limit_of_gas holds on {said}" in found
+    assert "the floor toxic (toxic gas by its own limit" in found
 
 
 def test_floors_keep_the_laxest_of_the_shipped_limits_and_cover_every_quantity_that_kills() -> None:
