@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 
 from edge.app.answers import Commands, NamedPath, config_option, hq_option, json_option
+from edge.app.area_group import area
 from edge.app.devices_group import devices
+from edge.app.door_group import door
 from edge.app.hq_group import hq
 from edge.app.instrument_group import instrument
 from edge.app.override_group import override
@@ -189,6 +191,8 @@ main.add_command(devices)
 main.add_command(permit)
 main.add_command(instrument)
 main.add_command(override)
+main.add_command(door)
+main.add_command(area)
 main.add_command(rules)
 
 

@@ -101,6 +101,7 @@ class Policy:
     stale_ms: int
     gust_window_ms: int
     siren_ms: int
+    reader_rest_ms: int
     offline_normal_ms: int
     offline_ex_ms: int
     offline_begun_ms: int

@@ -31,6 +31,7 @@ from edge.core.messages import (
     Timer,
     TimerDue,
 )
+from edge.core.places import PlaceAction, PlaceOperator
 from edge.core.readings import BlockRead, Quality
 from edge.core.state import Durable
 
@@ -227,6 +228,23 @@ class Interleaving(Judged):
         person = self.random.choice((Worker("g1", False), Worker("g1", False), None, Worker("g1", True)))
         self.tell(Operator(action, self._troubled(), "g1", person, "seen", None, "r"))
 
+    def locks_down(self) -> None:
+        """Somebody locks an area down, often while a grant waits or a release runs; mostly it is released again."""
+        place = self.random.choice(("north", "north", "south"))
+        for doing, chance in (
+            (self.guardian_and_worker, 0.8),
+            (PlaceAction.LOCKDOWN, 0.9),
+            (self.recorded, 0.8),
+            (self.tap_at_entry, 0.5),
+            (PlaceAction.RELEASE, 0.8),
+        ):
+            if self.random.random() >= chance:
+                continue
+            if isinstance(doing, PlaceAction):
+                self.tell(PlaceOperator(doing, place, "g1", Worker("g1", False), "seen", "r"))
+            else:
+                doing()
+
     def _troubled(self) -> str:
         return self.random.choice((*self.books.trips, "P1"))
 
@@ -346,6 +364,7 @@ _WEIGHTS = {
     Interleaving.clock: 3,
     Interleaving.time_passes: 3,
     Interleaving.person_acts: 4,
+    Interleaving.locks_down: 3,
     Interleaving.clears: 9,
     Interleaving.stands_in: 5,
     Interleaving.restart: 1,

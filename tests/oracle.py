@@ -33,6 +33,7 @@ from edge.core.messages import (
     TimerDue,
     Unlock,
 )
+from edge.core.places import PlaceOperator
 from edge.core.question import Question
 from edge.core.readings import BlockRead, Quality
 from edge.core.state import Durable
@@ -85,6 +86,7 @@ class Books:
     by_hand: dict = field(default_factory=dict)
     fire: set = field(default_factory=set)
     faults: set = field(default_factory=set)
+    locked: set = field(default_factory=set)
     sirens: dict = field(default_factory=dict)
     granted: dict = field(default_factory=dict)
     releases: dict = field(default_factory=dict)
@@ -111,6 +113,7 @@ class Books:
         found += ["tripped"] if permit_id in self.trips else []
         found += ["fire"] if self.fire else []
         found += ["fault"] if tap.door in self.faults else []
+        found += ["locked down"] if area in self.locked else []
         found += ["late"] if now_ms - decided_at_ms >= GIVE_UP_MS else []
         found += ["older facts"] if told.authority_size < self.size else []
         newest = {each.permit: each for each in told.permits}
@@ -282,7 +285,7 @@ class Judged:
                 self._expect(any(isinstance(each, ReleaseExit) for each in made.commands), "fire did not release")
             case BlockRead():
                 self._tripped_at_once(message, made)
-            case AuthorityApplied() | Tapped():
+            case AuthorityApplied() | Tapped() | PlaceOperator():
                 self._relocked_at_once()
         for permit_id, passed in books.trips.items():
             for area in () if passed else books.permits.get(permit_id, PERMITS[permit_id]).areas:
@@ -306,6 +309,10 @@ class Judged:
                 books.granted.pop(body["entry"])
             case "hold.frozen":
                 books.freezes[body["freeze"]] = body["scope"]
+            case "area.locked_down":
+                books.locked.add(body["area"])
+            case "area.released":
+                books.locked.discard(body["area"])
             case "guardian.present":
                 for permit_id in body["permits"]:
                     area = SITE.doors[message.tap.door].area
@@ -368,6 +375,7 @@ class Judged:
                 area = SITE.doors[door].area
                 scopes = (f"permit:{permit_id}", f"worker:{worker}", f"area:{area}", "site:s014")
                 held = [scope for scope in scopes if self.books.held(scope)]
+                held += ["locked down"] if area in self.books.locked else []
                 self._expect(not held or door in self.books.open, f"{door} still released in spite of {held}")
 
     def _expect(self, held: bool, promise: str) -> None:

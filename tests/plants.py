@@ -198,7 +198,7 @@ def write_config(path: Path, layout: Layout) -> Path:
         f'[gateway]\nid = "{GATEWAY}"\nsite = "{SITE}"\norganisation = "{ORGANISATION}"',
         f'data_dir = "{layout.data_dir}"\nrun_dir = "{layout.run_dir}"\nsimulate = true',
         f'[hq]\nurl = "{layout.hq_url}"\npoll_s = 0.3',
-        "[policy]\nsettle_s = 0.5\nstale_s = 3\ngust_window_s = 2\nsiren_s = 1",
+        "[policy]\nsettle_s = 0.5\nstale_s = 3\ngust_window_s = 2\nsiren_s = 1\nreader_rest_s = 2",
         f'[outputs]\npins = "wired:{layout.wiring or path.parent / "w.sock"}"',
         '[[area]]\nid = "a1"\nname_zh = "罐区"\nname_en = "Tanks"\nex = true\nrule_packs = ["gb30871"]\nsiren_pin = 22',
         '[[area]]\nid = "a2"\nname_zh = "泵房"\nname_en = "Pumps"\nex = true\nrule_packs = ["gb30871"]',
@@ -434,8 +434,19 @@ class Plant:
             tag.remove()
 
     def wait_away(self, door: str) -> None:
-        """Until the reader of that door has seen that the last badge was taken away: else it lies there still."""
+        """Until the reader of that door has seen that the last badge was taken away: else it lies there still.
+
+        One that rests after too many bad badges is waited for too.
+        """
         until(f"the last badge at {door} is away", lambda: f"r-{door}" not in self._cards(), 8.0)
+        until(f"the reader at {door} does not rest", lambda: f"r-{door}" not in self.resting(), 8.0)
+
+    def resting(self) -> Sequence[str]:
+        """The readers that rest."""
+        try:
+            return [each["reader"] for each in self.status()["resting"]]
+        except PermitgateError:
+            return ()
 
     def _cards(self) -> Sequence[str]:
         try:

@@ -27,6 +27,7 @@ from edge.core.messages import (
     Timer,
     TimerDue,
 )
+from edge.core.places import PlaceAction, PlaceOperator
 from edge.core.readings import BlockRead, MonotonicMs, Quality, UtcMs
 from edge.core.rules import Channel, RulePack
 from edge.core.site import DoorPlan, Policy, Site, plan_area
@@ -261,6 +262,11 @@ class Bench:
     def lift(self, override: str, **changes: Any) -> Step:
         """w1 says that what was overridden is back."""
         plain = OverrideLifted(override, "w1", Worker("w1", False), "bump test passed", f"l-{self.now_ms}")
+        return self.go(replace(plain, **changes))
+
+    def act_on(self, action: PlaceAction, place: str, **changes: Any) -> Step:
+        """g1 acts on a door or an area."""
+        plain = PlaceOperator(action, place, "g1", Worker("g1", False), "looked at it", f"p-{self.now_ms}")
         return self.go(replace(plain, **changes))
 
 

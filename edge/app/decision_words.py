@@ -88,6 +88,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "fire": "fire",
         "fault": "door fault",
         "slow": "journal slow",
+        "locked": "area locked down by {by}, entry {entry}: {why}",
         "erased": "its question was erased: only what the entry itself holds can be shown",
     },
     "zh": {
@@ -147,6 +148,7 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "fire": "火警",
         "fault": "门故障",
         "slow": "记录缓慢",
+        "locked": "区域封锁（{by}，第 {entry} 条）：{why}",
         "erased": "其判定依据已删除：只能显示记录本身的内容",
     },
 }
@@ -377,4 +379,6 @@ def _holds(question: Question, text: Mapping[str, str]) -> Sequence[str]:
         "fault": question.door_fault,
         "slow": question.journal_slow,
     }
-    return [text[name] for name, holds in standing.items() if holds]
+    locked = question.locked_down
+    lockdown = [] if locked is None else [text["locked"].format(by=locked.by, entry=locked.entry, why=locked.why)]
+    return [*lockdown, *(text[name] for name, holds in standing.items() if holds)]

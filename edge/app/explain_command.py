@@ -13,7 +13,7 @@ from edge.app.local_commands import ask
 from edge.app.rules_at_hand import AtHand, of_gateway
 from edge.app.rules_words import distance_json, rule_json, type_json, unjudged_json
 from edge.app.site_plan import build_site, channels_in, packs_of, profiles_of
-from edge.app.status_words import override_lines, point_lines
+from edge.app.status_words import lockdown_lines, override_lines, point_lines
 from edge.app.wording import Language, printable, reason_words
 from edge.config import load
 from edge.config_values import Config
@@ -72,6 +72,7 @@ def _told(config: Config, permit_id: str) -> dict[str, Any]:
             "clock": clock,
             "conditions": [],
             "overrides": [],
+            "lockdowns": [],
             "points": [],
         }
 
@@ -101,6 +102,7 @@ def _lines(
     if not told["answers"]:
         lines.append(f"  {note('guessed', language)} ({told['why']})")
     lines += [f"  {line}" for line in override_lines(told["overrides"], language)]
+    lines += [f"  {line}" for line in lockdown_lines(told["lockdowns"], language)]
     lines += point_lines(told, language)
     for each in areas:
         lines += area_lines(each, models, (told["answers"], told["running"]), language, told["hq_packs"])
@@ -120,6 +122,7 @@ def _json(
         "gateway_answers": told["answers"],
         "running": told["running"],
         "overrides": told["overrides"],
+        "lockdowns": told["lockdowns"],
         "kept": told["kept"],
         "hq_packs": told["hq_packs"],
         "confirmed": told["confirmed"],

@@ -10,6 +10,7 @@ from edge.app.answers import answer
 from edge.app.status_words import (
     SIMULATED,
     inside_lines,
+    lockdown_lines,
     override_lines,
     permit_line,
     permit_lines,
@@ -77,6 +78,7 @@ def _ready_lines(found: Mapping[str, Any], language: Language, judge: bool) -> l
         lines += [permit_line(found["status"], language)] if judge else permit_lines(found["status"], language)
         lines += inside_lines(found["status"], language) if judge else []
         lines += override_lines(found["status"]["overrides"], language) if judge else []
+        lines += lockdown_lines(found["status"]["lockdowns"], language) if judge else []
     lines += [f"  {each['code']}: {each['zh']} / {each['en']}" for each in found.get("missing", [])]
     for worker in found.get("workers", []) if judge else []:
         by_hand = f", 人工确认 / confirmed by hand: {', '.join(worker['by_hand'])}" if worker["by_hand"] else ""
@@ -110,8 +112,14 @@ def act(
         else ask_with_file(config, {**message, "photo": True}, photo, ("--photo", photo_type))
     )
 
+    say_act(found, f"{action} {permit} by {by}", json_to)
+
+
+def say_act(found: Mapping[str, Any], what: str, json_to: str | None) -> None:
+    """Whether an act was done, or every reason why not; exit 1 if it was not."""
+
     def say() -> None:
-        click.echo(f"{action} {permit} by {by}: {'done / 完成' if found['ok'] else 'NO / 否'}, entry {found['entry']}")
+        _say([f"{what}: {'done / 完成' if found['ok'] else 'NO / 否'}, entry {found['entry']}"])
         _say([f"  {each['code']}: {each['zh']} / {each['en']}" for each in found["reasons"]])
 
     answer(found, json_to, say, ok=bool(found["ok"]))

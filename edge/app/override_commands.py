@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edge.app.answers import answer
-from edge.app.local_commands import ask, ask_with_file
+from edge.app.local_commands import ask, ask_with_file, say_act
 from edge.app.status_words import override_lines
 from edge.app.wording import Language, printable
 from edge.config import load
@@ -54,7 +53,7 @@ def make(config_path: Path, asked: Asked, photo: Path | None, json_to: str | Non
         else ask_with_file(config, {**message, "photo": True}, photo, ("--photo", photo_type))
     )
     subject = asked.device or asked.protection
-    _say(found, f"override {subject} by {asked.owner}", json_to)
+    say_act(found, f"override {subject} by {asked.owner}", json_to)
 
 
 def lift(config_path: Path, act: tuple[str, str, str], json_to: str | None) -> None:
@@ -66,17 +65,7 @@ def lift(config_path: Path, act: tuple[str, str, str], json_to: str | None) -> N
     except RefusedError as error:
         raise click.UsageError(str(error)) from None
     found = ask(config, {"do": "lift", "override": override, "by": by, "why": why})
-    _say(found, f"lift {override} by {by}", json_to)
-
-
-def _say(found: Mapping[str, Any], what: str, json_to: str | None) -> None:
-    def say() -> None:
-        done = "done / 完成" if found["ok"] else "NO / 否"
-        click.echo(printable(f"{what}: {done}, entry {found['entry']}"))
-        for each in found["reasons"]:
-            click.echo(printable(f"  {each['code']}: {each['zh']} / {each['en']}"))
-
-    answer(found, json_to, say, ok=bool(found["ok"]))
+    say_act(found, f"lift {override} by {by}", json_to)
 
 
 def show(config_path: Path, json_to: str | None) -> None:

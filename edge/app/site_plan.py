@@ -57,6 +57,7 @@ def build_site(config: Config, held: Held | None = None) -> Site:
         policy=Policy(
             guardian_ms=policy.guardian_ms,
             siren_ms=policy.siren_ms,
+            reader_rest_ms=policy.reader_rest_ms,
             stale_ms=policy.stale_ms,
             offline_normal_ms=policy.offline_normal_ms,
             offline_ex_ms=policy.offline_ex_ms,

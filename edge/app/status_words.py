@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edge.app.said_words import said_lines
-from edge.app.wording import NOTHING, Language, instant, reason_words
+from edge.app.wording import NOTHING, Language, instant, reason_words, seconds
 from edge.core.permits import STATUS_ISSUED, STATUS_NOT_ISSUED, STATUS_SUSPENDED, STATUS_WORKING
 
 SIMULATED = "SIMULATED · 模拟：no real hardware behind this gateway / 本网关背后没有真实硬件"
@@ -27,6 +27,9 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "channel": "channel {channel}: {figure} {quality} ({age})",
         "overdue": "instrument {device}: {check} missing or OVERDUE: see `permitgate instrument list`",
         "reader": "reader {reader} LOST: {why}",
+        "locked": "AREA {area} is LOCKED DOWN by {by} since {since}, entry {entry}: {why}",
+        "forced": "door {door} was FORCED at {since}, entry {entry}: see `permitgate door acknowledge`",
+        "resting": "reader {reader} RESTS for {left} yet: too many bad badges; {refused} taps refused since",
         "freeze": "FROZEN {scope} by {by}: {why} (freeze {freeze}; only HQ can release it)",
         "override": "OVERRIDE {override} of {subject} by {owner} until {until}{over}, for {permits}: {why}",
         "over": ", PAST ITS TIME",
@@ -74,6 +77,9 @@ _TEXT: Mapping[Language, Mapping[str, str]] = {
         "channel": "通道 {channel}：{figure} {quality}（{age}）",
         "overdue": "检测仪 {device}：{check} 缺少或已过期 OVERDUE：请运行 `permitgate instrument list`",
         "reader": "读卡器 {reader} 失联 LOST：{why}",
+        "locked": "区域 {area} 已封锁 LOCKED DOWN，{by}，自 {since}，第 {entry} 条：{why}",
+        "forced": "门 {door} 曾被强行打开 FORCED（{since}，第 {entry} 条），须确认：`permitgate door acknowledge`",
+        "resting": "读卡器 {reader} 暂停 RESTS，还有 {left}：无效工牌过多；其间 {refused} 次刷卡未受理",
         "freeze": "已冻结 FROZEN {scope}，{by}：{why}（冻结编号 {freeze}，须总部解除）",
         "override": "旁路 OVERRIDE {override}：{subject}，责任人 {owner}，至 {until}{over}，用于 {permits}：{why}",
         "over": "，已超时 PAST ITS TIME",
@@ -125,10 +131,14 @@ def status_lines(found: Mapping[str, Any], language: Language) -> list[str]:
     lines += [text["siren"].format(area=area) for area, sounding in found["sirens"].items() if sounding]
     lost = ((each["area"], ", ".join(each["lost"])) for each in found["rules"] if each["lost"])
     lines += [text["lost"].format(area=area, lost=names) for area, names in lost]
+    lines += lockdown_lines(found["lockdowns"], language)
     lines += [text["freeze"].format(**each) for each in found["freezes"]]
     lines += override_lines(found["overrides"], language) + list(_waiting_lines(found, language))
     lines += [text["reader"].format(reader=reader, why=why) for reader, why in found["readers"]["lost"].items()]
-    lines += people_lines(found["people"], language) + list(_door_lines(found, language))
+    lines += people_lines(found["people"], language)
+    lines += [text["forced"].format(**each, since=instant(each["since_ms"])) for each in found["forced"]]
+    lines += [text["resting"].format(**each, left=seconds(each["left_ms"])) for each in found["resting"]]
+    lines += _door_lines(found, language)
     for channel, each in found["readings"].items():
         age = _ago(each["age_ms"], language)
         lines.append(text["channel"].format(channel=channel, figure=each["figure"], quality=each["quality"], age=age))
@@ -210,7 +220,8 @@ def permit_lines(permit: Mapping[str, Any], language: Language) -> list[str]:
     said = (f"  {each}" for each in said_lines(permit["said"], permit["confirmed"], language))
     lines = [permit_line(permit, language), text["window"].format(**window), text["people"].format(**people), *said]
     overrides = (f"  {line}" for line in override_lines(permit["overrides"], language))
-    return [*lines, *inside_lines(permit, language), *point_lines(permit, language), *overrides]
+    lockdowns = (f"  {line}" for line in lockdown_lines(permit["lockdowns"], language))
+    return [*lines, *inside_lines(permit, language), *point_lines(permit, language), *overrides, *lockdowns]
 
 
 def override_lines(overrides: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
@@ -228,6 +239,12 @@ def override_lines(overrides: Sequence[Mapping[str, Any]], language: Language) -
         )
         for each in overrides
     ]
+
+
+def lockdown_lines(lockdowns: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
+    """Areas that are locked down: whose, since when, why."""
+    text = _TEXT[language]
+    return [text["locked"].format(**{**each, "since": instant(each["since_ms"])}) for each in lockdowns]
 
 
 def _waiting_lines(found: Mapping[str, Any], language: Language) -> Iterator[str]:

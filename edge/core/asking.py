@@ -62,6 +62,7 @@ def ask(state: State, tap: Tap, facts: Facts, turn: Turn) -> Question:
             permit_facts=policy.permit_facts,
         ),
         people=headcount(state, area, worker),
+        locked_down=state.durable.lockdowns.get(area),
     )
 
 

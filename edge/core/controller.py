@@ -34,8 +34,11 @@ from edge.core.messages import (
 from edge.core.overriding import arm_overrides, override_due, override_lifted, override_made
 from edge.core.overstaying import arm_overstays, overstays_due
 from edge.core.passing import door_due, door_faulted, door_moved, fire_due
+from edge.core.place_acts import place_acted
+from edge.core.places import PlaceOperator
 from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
+from edge.core.resting import rest_due
 from edge.core.rule_news import rules_changed
 from edge.core.site import Site
 from edge.core.state import Durable, State
@@ -111,6 +114,8 @@ def _dispatch(turn: Turn, message: Input) -> None:
             override_made(turn, message)
         case OverrideLifted():
             override_lifted(turn, message)
+        case PlaceOperator():
+            place_acted(turn, message)
         case ClockAnchored(anchor):
             _anchored(turn, anchor)
         case ClockStepped(step_ms):
@@ -139,6 +144,8 @@ def _due(turn: Turn, timer: Timer, subject: str) -> None:
             override_due(turn, subject)
         case Timer.INSIDE:
             overstays_due(turn)
+        case Timer.REST:
+            rest_due(turn, subject)
         case Timer.FIRE:
             fire_due(turn, subject)
         case Timer.SIREN:

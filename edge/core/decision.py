@@ -122,6 +122,8 @@ def _common(question: Question) -> tuple[Failing, ...]:
         found.append(Reason.CLOCK_UNTRUSTED)
     if question.fire:
         found.append(Reason.FIRE_RELEASE)
+    if question.locked_down is not None:
+        found.append(Reason.AREA_LOCKED_DOWN)
     if facts.token.refusal is not None:
         found.append(Reason(facts.token.refusal.value))
     if facts.token_revoked:
@@ -135,7 +137,15 @@ def _common(question: Question) -> tuple[Failing, ...]:
         found.append(Reason.AUTHORITY_STALE)
     if question.journal_slow:
         found.append(Reason.JOURNAL_SLOW)
-    return tuple(Failing(reason, None, None) for reason in found)
+    return tuple(Failing(reason, None, _detail(question, reason)) for reason in found)
+
+
+def _detail(question: Question, reason: Reason) -> str | None:
+    """Whose lock-down it is, and the entry that says so."""
+    locked_down = question.locked_down
+    if reason is not Reason.AREA_LOCKED_DOWN or locked_down is None:
+        return None
+    return f"{locked_down.entry}, {locked_down.by}"
 
 
 def _worker_failing(question: Question) -> list[Reason]:

@@ -11,6 +11,7 @@ from edge.core.holds import Freeze, Trip
 from edge.core.instruments import CalibrationWord, Check, Checked, with_check
 from edge.core.overrides import Override, with_expired
 from edge.core.people import people_after
+from edge.core.place_fold import fold_place
 from edge.core.published import Published, Verdict, refused_text
 from edge.core.readings import MonotonicMs, UtcMs
 from edge.core.state import Approval, Durable, Moment, Pause, Presence, Running, Sample, Typed
@@ -52,6 +53,8 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
             return replace(
                 durable, calibration_words={**durable.calibration_words, body["device"]: _calibration_word(entry, body)}
             )
+        case "door.forced" | "door.acknowledged" | "area.locked_down" | "area.released":
+            return fold_place(durable, entry, body)
         case "override.made":
             return replace(durable, overrides={**durable.overrides, body["override"]: _override(durable, entry, body)})
         case "override.expired":

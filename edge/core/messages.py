@@ -11,6 +11,7 @@ from edge.core.entries import BlobReference
 from edge.core.facts import Facts, Permit, Tap, Worker
 from edge.core.holds import Freeze
 from edge.core.instruments import Check
+from edge.core.places import PlaceOperator
 from edge.core.published import RulesChanged
 from edge.core.readings import BlockRead, CalibrationSaid, MonotonicMs
 from edge.core.reasons import Reason
@@ -93,7 +94,7 @@ class RecordFailed:
 
 
 class Timer(Enum):
-    """What a timer is for; its subject is a door, an entry, a device, a permit, an area or an override."""
+    """What a timer is for; its subject is a door, an entry, a device, a permit, an area, an override or a reader."""
 
     DOOR = "door"
     GRANT = "grant"
@@ -104,6 +105,7 @@ class Timer(Enum):
     WORK = "work"
     OVERRIDE = "override"
     INSIDE = "inside"
+    REST = "rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,7 @@ Input: TypeAlias = (
     | CalibrationSaid
     | OverrideMade
     | OverrideLifted
+    | PlaceOperator
     | ClockAnchored
     | ClockStepped
     | Noticed

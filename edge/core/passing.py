@@ -73,7 +73,7 @@ def door_faulted(turn: Turn, door: str, what: str | None) -> None:
         turn.author("door.fault_clear", {"door": door})
         return
     turn.author("door.fault", {"door": door, "what": what})
-    _red(turn, door, Reason.DOOR_FAULT)
+    show_red(turn, door, Reason.DOOR_FAULT)
     lock_now(turn, door)
 
 
@@ -111,7 +111,7 @@ def _held(state: State, door: str, passage: Passage) -> bool:
     scopes = (f"permit:{passage.permit}", f"worker:{passage.worker}", f"area:{area}", f"site:{state.site.site}")
     permit = state.permits.get(passage.permit or "")
     suspended = permit is not None and permit.status not in IN_FORCE
-    return suspended or any(freezes.holds(scope) for scope in scopes)
+    return suspended or area in state.durable.lockdowns or any(freezes.holds(scope) for scope in scopes)
 
 
 def advance_door(turn: Turn, door: str, event: Event, passage: Passage | None = None) -> None:
@@ -143,7 +143,7 @@ def _effect(turn: Turn, door: str, passages: Sequence[Passage], effect: Effect) 
         case Effect.NOT_TAKEN:
             _passed(turn, door, passages, "access.not_taken")
         case Effect.PREALARM:
-            _red(turn, door, Reason.DOOR_HELD)
+            show_red(turn, door, Reason.DOOR_HELD)
         case Effect.HELD | Effect.FORCED:
             _alarmed(turn, door, effect)
         case Effect.HELD_CLEAR | Effect.FORCED_CLEAR:
@@ -166,15 +166,20 @@ def _passed(turn: Turn, door: str, passages: Sequence[Passage], kind: str) -> No
 
 
 def _alarmed(turn: Turn, door: str, effect: Effect) -> None:
-    """Held or forced open. During fire everybody opens doors: it is recorded and nothing sounds."""
+    """Held or forced open. During fire everybody opens doors: it is recorded and nothing sounds.
+
+    A forced one alarms until somebody acknowledges it; a held one until it is shut.
+    """
     if turn.state.fire:
         turn.author("door.opened_in_fire", _at(turn, door))
         return
-    turn.author(f"door.{effect.value}", _at(turn, door))
-    _red(turn, door, Reason.DOOR_FORCED if effect is Effect.FORCED else Reason.DOOR_HELD)
+    latched: dict[str, Json] = {"latched": True} if effect is Effect.FORCED else {}
+    turn.author(f"door.{effect.value}", {**_at(turn, door), **latched})
+    show_red(turn, door, Reason.DOOR_FORCED if effect is Effect.FORCED else Reason.DOOR_HELD)
     if effect is Effect.FORCED:
         turn.alarm(turn.state.site.doors[door].area)
 
 
-def _red(turn: Turn, door: str, reason: Reason) -> None:
+def show_red(turn: Turn, door: str, reason: Reason) -> None:
+    """Red at a door for a while, and why, whoever stands there."""
     turn.command(Indicate(door, Light.RED, reason, MonotonicMs(turn.now_ms + _SHOWN_MS)))

@@ -13,6 +13,7 @@ from edge.core.interlocks import Condition, Measured
 from edge.core.overrides import Bearing
 from edge.core.people import Headcount
 from edge.core.permits import ends_ms
+from edge.core.places import Lockdown
 from edge.core.reasons import Reason
 from edge.core.rules import PermitType
 from edge.core.samples import PointAge
@@ -104,6 +105,7 @@ class Question:
     clock: ClockInterval
     limits: Limits
     people: Headcount | None = field(default=None, metadata=LATER)
+    locked_down: Lockdown | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

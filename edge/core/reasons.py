@@ -13,8 +13,10 @@ class Reason(Enum):
 
     DOOR_FAULT = "door_fault"
     CONTROLLER_FAULT = "controller_fault"
+    READER_RESTING = "reader_resting"
     CLOCK_UNTRUSTED = "clock_untrusted"
     FIRE_RELEASE = "fire_release"
+    AREA_LOCKED_DOWN = "area_locked_down"
     GAS_OVER_LIMIT = "gas_over_limit"
     TOXIC_OVER_LIMIT = "toxic_over_limit"
     OXYGEN_LOW = "oxygen_low"
@@ -117,10 +119,17 @@ WORDS: dict[Reason, Words] = {
     Reason.CONTROLLER_FAULT: Words(
         "网关内部故障，门保持关闭，请联系技术员", "Gateway fault, door stays shut: call the technician"
     ),
+    Reason.READER_RESTING: Words(
+        "此处无效工牌过多，读卡器暂停，请稍候再刷，或走其他门",
+        "Too many bad badges here, the reader rests: wait and tap again, or use another door",
+    ),
     Reason.CLOCK_UNTRUSTED: Words(
         "网关时间不可信，请联系技术员", "Gateway does not know the time: call the technician"
     ),
     Reason.FIRE_RELEASE: Words("火警中，只出不进", "Fire alarm: exit only"),
+    Reason.AREA_LOCKED_DOWN: Words(
+        "本区域已封锁，只出不进，须现场负责人解除", "Area locked down: exit only, until released on site"
+    ),
     Reason.GAS_OVER_LIMIT: Words("可燃气体超限，禁止进入，撤离", "Gas over the limit: keep out"),
     Reason.TOXIC_OVER_LIMIT: Words("有毒气体超限，禁止进入，撤离", "Toxic gas over the limit: keep out"),
     Reason.OXYGEN_LOW: Words("氧含量过低，禁止进入", "Oxygen too low: keep out"),

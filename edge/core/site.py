@@ -140,6 +140,7 @@ class Policy:
 
     ``permit_facts``: HQ must say of a permit what its type is judged by. ``silent_ms``: how long an instrument has not
     answered before a person may stand in for it, ``by_hand_ms``: for how long one does [D].
+    ``reader_rest_ms``: how long a reader rests after too many bad badges [D].
     """
 
     guardian_ms: int
@@ -154,6 +155,7 @@ class Policy:
     slow_waiting: int = 1_000
     silent_ms: int = 5_000
     by_hand_ms: int = 1_800_000
+    reader_rest_ms: int = 60_000
     permit_facts: bool = False
 
 

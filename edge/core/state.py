@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from edge.core.bad_badges import Attack
 from edge.core.clock import Anchor
 from edge.core.codec import LATER
 from edge.core.confirmations import Confirmed
@@ -14,6 +15,7 @@ from edge.core.instruments import CalibrationWord, Register
 from edge.core.interlocks import Bounds, DeviceMemory
 from edge.core.overrides import Override
 from edge.core.people import People
+from edge.core.places import Forced, Lockdown
 from edge.core.published import Published
 from edge.core.readings import MonotonicMs
 from edge.core.site import Site
@@ -126,10 +128,11 @@ class Durable:
     as its guardian: somebody at one area watches over no other. ``confirmed`` gives, by permit, what was confirmed on
     site; ``samples`` the last sample by permit and point, ``typed`` what was last typed there; ``by_hand``, by permit
     and device, who stands in for it. ``closing`` are permits that HQ closed and that stay open here until the overrides
-    made for them are lifted. ``people``: who is inside. ``calibration_words``: by device, what it says of its own
-    calibration. ``rules`` are the versions of rule packs of HQ that were ever applied here, by name; ``rules_refused``
-    names the latest of its texts that were refused. ``lowest_ms`` is the greatest lower bound of the time that an entry
-    was ever stamped with: it is not earlier now.
+    made for them are lifted. ``people``: who is inside. ``forced``: doors that were forced and that nobody has
+    acknowledged. ``lockdowns``: by area. ``calibration_words``: by device, what it says of its own calibration.
+    ``rules`` are the versions of rule packs of HQ that were ever applied here, by name; ``rules_refused`` names the
+    latest of its texts that were refused. ``lowest_ms`` is the greatest lower bound of the time that an entry was ever
+    stamped with: it is not earlier now.
     """
 
     next_entry: int = 0
@@ -156,6 +159,8 @@ class Durable:
     typed: Mapping[str, Mapping[str, Typed]] = field(default_factory=dict, metadata=LATER)
     by_hand: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict, metadata=LATER)
     people: People = field(default_factory=People, metadata=LATER)
+    forced: Mapping[str, Forced] = field(default_factory=dict, metadata=LATER)
+    lockdowns: Mapping[str, Lockdown] = field(default_factory=dict, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +200,7 @@ class State:
     is, by area, when a timed siren ends; ``sirens`` what was last commanded. ``watched`` lists, by device, the running
     permits that an interlock binds to it. ``failing``: the journal's last commit failed. ``beside``: open permits of
     the whole site whose work may stand in the way of other work, see ``edge.core.beside``. ``started_ms``: when this
-    run began, None: not yet.
+    run began, None: not yet. ``attacks``: bad badges of late, by reader.
     """
 
     site: Site
@@ -214,6 +219,7 @@ class State:
     alarms_until: Mapping[str, MonotonicMs] = field(default_factory=dict)
     sirens: Mapping[str, bool] = field(default_factory=dict)
     fire: frozenset[str] = frozenset()
+    attacks: Mapping[str, Attack] = field(default_factory=dict)
     started_ms: MonotonicMs | None = None
 
     def work(self, permit: str) -> Work | None:

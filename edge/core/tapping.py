@@ -23,6 +23,7 @@ from edge.core.permits import ended, ends_ms
 from edge.core.question import Decision, Outcome, PermitSlice, Question
 from edge.core.readings import MonotonicMs
 from edge.core.reasons import Reason
+from edge.core.resting import note_badge, refused_in_rest
 from edge.core.rules import strictest
 from edge.core.site import permit_type_of
 from edge.core.state import Grant
@@ -42,6 +43,10 @@ def tapped(turn: Turn, tap: Tap, facts: Facts) -> None:
     if tap.side is Side.EXIT:
         _exit(turn, tap, facts)
         return
+    if refused_in_rest(turn, tap):
+        turn.change(gathers=_without(turn.state.gathers, tap.tap_id))
+        _indicate(turn, tap.door, Light.RED, Reason.READER_RESTING)
+        return
     if facts.authority_size < turn.state.durable.authority_size:
         _gather_again(turn, tap, facts)
         return
@@ -50,6 +55,7 @@ def tapped(turn: Turn, tap: Tap, facts: Facts) -> None:
     decision = decide(question)
     entry = _author(turn, question, decision)
     _answer(turn, question, decision, entry)
+    note_badge(turn, tap, facts)
 
 
 def _exit(turn: Turn, tap: Tap, facts: Facts) -> None:

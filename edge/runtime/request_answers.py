@@ -22,6 +22,8 @@ from edge.core.state import State
 from edge.core.turn import Turn
 from edge.runtime.override_requests import OVERRIDE_WORDS, overrides_answer, overrides_on
 from edge.runtime.people_answer import inside_answer
+from edge.runtime.place_answers import lockdowns_answer
+from edge.runtime.place_requests import PLACE_WORDS
 from edge.storage.authority_reader import AuthorityReader
 
 
@@ -89,6 +91,7 @@ def permit_status(state: State, permit: Permit, now: Now) -> dict[str, Any]:
         if trip is None
         else {"entry": trip.entry, "reason": trip.reason, "interlock": trip.interlock, "retest": trip.retest},
         "overrides": overrides_answer(overrides_on(state, permit), now),
+        "lockdowns": lockdowns_answer(state, permit.areas),
         "close_waits": permit.permit in durable.closing,
     }
 
@@ -229,6 +232,7 @@ ACT_WORDS = {
     ),
     "permit_unknown": ("本网关没有该许可", "no such open permit on this gateway"),
     **OVERRIDE_WORDS,
+    **PLACE_WORDS,
 }
 """Answers to a person's act that are no reason at a door: code to (zh, en)."""
 

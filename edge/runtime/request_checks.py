@@ -67,6 +67,12 @@ def check_override(subject: str, permits: tuple[str, ...], by: str, why: str) ->
         _check_words(name, text, most)
 
 
+def check_place(place: str, by: str, why: str) -> None:
+    """As ``check_act``, for an act on a door or an area."""
+    for name, text, most in (("place", place, _ID_MOST), ("by", by, _ID_MOST), ("reason", why, _WHY_MOST)):
+        _check_words(name, text, most)
+
+
 def photo_type(data: bytes) -> str:
     """The media type of a photo. Raises RefusedError for what is none, or too large."""
     return _type_of(data, _PHOTO_TYPES, "photo: must be a JPEG or PNG")

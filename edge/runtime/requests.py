@@ -20,6 +20,7 @@ from edge.core.messages import (
     OverrideLifted,
     OverrideMade,
 )
+from edge.core.places import PlaceOperator
 from edge.core.question import Outcome
 from edge.core.reasons import Reason
 from edge.core.state import State
@@ -34,6 +35,8 @@ from edge.runtime.override_requests import (
     overrides_on,
 )
 from edge.runtime.people_answer import people_answer
+from edge.runtime.place_answers import forced_answer, lockdowns_answer, resting_answer
+from edge.runtime.place_requests import place_act
 from edge.runtime.request_answers import (
     clock_answer,
     code_answer,
@@ -126,6 +129,8 @@ class Requests:
                 return self._override(request, attached)
             case {"do": "lift"}:
                 return self._answered(override_lifted(request, self._person))
+            case {"do": "place"}:
+                return self._answered(place_act(request, self._person))
             case {"do": "sync"}:
                 self.poke()
                 return {"ok": True}
@@ -156,6 +161,9 @@ class Requests:
             "closing": sorted(durable.closing),
             "people": list(people_answer(state)),
             "sirens": dict(state.sirens),
+            "resting": resting_answer(state, now),
+            "forced": forced_answer(state),
+            "lockdowns": lockdowns_answer(state),
             "authority": {"size": durable.authority_size, "fresh_ms": durable.fresh_ms},
             "entries": durable.next_entry,
             "recorded": state.recorded,
@@ -196,6 +204,7 @@ class Requests:
             "clock": clock_answer(now),
             "conditions": [reading_answer(each) for each in conditions],
             "overrides": [] if work is None else overrides_answer(overrides_on(state, work), now),
+            "lockdowns": [] if work is None else lockdowns_answer(state, work.areas),
             "points": [] if permit is None else list(points_answer(state, permit, now)),
         }
 
@@ -253,6 +262,8 @@ class Requests:
         finally:
             reader.close()
 
-    def _answered(self, act: Operator | InstrumentChecked | OverrideMade | OverrideLifted) -> dict[str, Any]:
+    def _answered(
+        self, act: Operator | InstrumentChecked | OverrideMade | OverrideLifted | PlaceOperator
+    ) -> dict[str, Any]:
         answer = self.answers.ask(act.request, lambda: self._post(act))
         return {"ok": answer.ok, "reasons": [code_answer(each) for each in answer.reasons], "entry": answer.entry}

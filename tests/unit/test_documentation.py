@@ -50,7 +50,8 @@ In deny-first order: of all reasons that fail, the first one in this table is sh
 _ACTS = """
 ## Answers to a person's act
 
-What `permitgate permit confirm|retest|release` and `override make|lift` say besides the reasons above.
+What `permitgate permit confirm|retest|release`, `override make|lift`, `door acknowledge` and `area lockdown|release`
+say besides the reasons above.
 """
 _ENTRIES = """
 ## Kinds of journal entries

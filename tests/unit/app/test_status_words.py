@@ -43,6 +43,7 @@ PERMIT: dict[str, Any] = {
     ],
     "trip": {"entry": 4, "reason": "gas_over_limit", "interlock": "gb30871/lel@gas1.gas", "retest": None},
     "overrides": [],
+    "lockdowns": [],
     "close_waits": False,
 }
 
@@ -57,6 +58,9 @@ OVERRIDE: dict[str, Any] = {
     "until_ms": 9_000,
     "over": False,
 }
+
+
+LOCKDOWN: dict[str, Any] = {"area": "north", "by": "g1", "why": "leak at V-3", "entry": 90, "since_ms": 9_000}
 
 
 def found(**changes: Any) -> dict[str, Any]:
@@ -78,6 +82,9 @@ def found(**changes: Any) -> dict[str, Any]:
         "people": [{"area": "north", "inside": 0, "unknown": 0, "entering": 0, "most": None}],
         "instruments": [{"device": "gas-1", "check": "bump", "overdue": False}],
         "readers": {"lost": {}},
+        "resting": [],
+        "lockdowns": [],
+        "forced": [],
         "journal": {"durable": 9, "acked": 7, "behind_signed": False},
         "link": {"state": "up", "why": "", "since_s": 5, "refused": None},
         "authority": {"size": 3, "age_ms": 2_000, "fresh": True},
@@ -109,6 +116,21 @@ TROUBLES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a siren": ({"sirens": {"north": True}}, "SIREN of area north", "警笛 SIREN"),
     "a lost reader": ({"readers": {"lost": {"r1": "unplugged"}}}, "reader r1 LOST: unplugged", "读卡器 r1 失联 LOST"),
+    "a locked area": (
+        {"lockdowns": [LOCKDOWN]},
+        "AREA north is LOCKED DOWN by g1 since 1970-01-01 00:00:09.000Z, entry 90: leak at V-3",
+        "区域 north 已封锁 LOCKED DOWN，g1，自 1970-01-01 00:00:09.000Z，第 90 条：leak at V-3",
+    ),
+    "a forced door": (
+        {"forced": [{"door": "d1", "entry": 88, "since_ms": 9_000}]},
+        "door d1 was FORCED at 1970-01-01 00:00:09.000Z, entry 88: see `permitgate door acknowledge`",
+        "门 d1 曾被强行打开 FORCED（1970-01-01 00:00:09.000Z，第 88 条），须确认",
+    ),
+    "a resting reader": (
+        {"resting": [{"reader": "r1", "left_ms": 41_000, "refused": 7}]},
+        "reader r1 RESTS for 41 s yet: too many bad badges; 7 taps refused since",
+        "读卡器 r1 暂停 RESTS，还有 41 s",
+    ),
     "a cut journal": (
         {"journal": {"durable": 1, "acked": 0, "behind_signed": True}},
         "entry is refused",
@@ -183,6 +205,12 @@ def test_a_permit_is_shown_with_its_window_its_people_and_its_state_at_hq() -> N
     ):
         assert shown in text
     assert "已暂停" in "\n".join(permit_lines(PERMIT, "zh"))
+
+
+def test_a_permit_of_a_locked_area_says_so() -> None:
+    permit = {**PERMIT, "lockdowns": [LOCKDOWN]}
+    assert "  AREA north is LOCKED DOWN by g1" in "\n".join(permit_lines(permit, "en"))
+    assert "  区域 north 已封锁" in "\n".join(permit_lines(permit, "zh"))
 
 
 def test_each_sample_point_says_when_it_was_sampled_or_what_it_lacks() -> None:

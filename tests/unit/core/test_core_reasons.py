@@ -40,6 +40,7 @@ from edge.core.messages import (
     Timer,
     TimerDue,
 )
+from edge.core.places import PlaceAction
 from edge.core.readings import Quality
 from edge.core.reasons import ORDER, REVIEW_ONLY, WORDS, Reason
 from edge.core.rules import Channel
@@ -80,6 +81,20 @@ def _changed(**changes):
 @produces(Reason.DOOR_FAULT)
 def _door_fault():
     return _tap(prepare=lambda bench: bench.go(DoorFaulted("d1", "read-back differs")))
+
+
+@produces(Reason.AREA_LOCKED_DOWN)
+def _locked_down():
+    return _tap(prepare=lambda bench: bench.act_on(PlaceAction.LOCKDOWN, "north"))
+
+
+@produces(Reason.READER_RESTING)
+def _reader_resting():
+    def attack(bench):
+        for _ in range(5):
+            bench.tap(refused_facts(TokenRefusal.UID_MISMATCH))
+
+    return _tap(prepare=attack)
 
 
 @produces(Reason.CLOCK_UNTRUSTED)
