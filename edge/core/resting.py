@@ -26,9 +26,9 @@ def refused_in_rest(turn: Turn, tap: Tap) -> bool:
 
 def note_badge(turn: Turn, tap: Tap, facts: Facts) -> None:
     """A badge was judged at the entry side: if it was one bad badge too many, the reader's rest begins."""
-    if not is_bad(facts):
-        return
     rest_ms = turn.state.site.policy.reader_rest_ms
+    if not rest_ms or not is_bad(facts):
+        return
     attack = turn.state.attacks.get(tap.reader, Attack()).after_bad(turn.now_ms, rest_ms)
     _keep(turn, tap.reader, attack)
     if not attack.rests(turn.now_ms):

@@ -140,7 +140,7 @@ class Policy:
 
     ``permit_facts``: HQ must say of a permit what its type is judged by. ``silent_ms``: how long an instrument has not
     answered before a person may stand in for it, ``by_hand_ms``: for how long one does [D].
-    ``reader_rest_ms``: how long a reader rests after too many bad badges [D].
+    ``reader_rest_ms``: how long a reader rests after too many bad badges [D], 0: never.
     """
 
     guardian_ms: int

@@ -45,7 +45,7 @@ def test_a_forced_door_alarms_with_the_siren_and_the_entry_says_that_it_waits_fo
     shuts(bench)
     step = opens(bench)
     (entry,) = step.entries
-    assert (entry.kind, entry.body) == ("door.forced", {"door": "d1", "latched": True})
+    assert (entry.kind, entry.body) == ("door.forced", {"door": "d1", "area": "north", "latched": True})
     assert commands(step, Sound) == [Sound("north", True)]
     assert bench.state.durable.forced == {"d1": Forced(entry.seq, EPOCH_MS + bench.now_ms)}
 
@@ -164,7 +164,7 @@ def test_a_held_door_clears_by_itself_and_waits_for_nobody():
     opens(bench)
     for after_ms in (20_000, 10_000):
         bench.wait(after_ms).go(TimerDue(Timer.DOOR, "d1"))
-    assert [entry.body for entry in bench.entries if entry.kind == "door.held"] == [{"door": "d1"}]
+    assert [entry.body for entry in bench.entries if entry.kind == "door.held"] == [{"door": "d1", "area": "north"}]
     assert bench.state.durable.forced == {}
     assert kinds(shuts(bench)) == ["door.held_clear"]
 
