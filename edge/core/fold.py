@@ -40,7 +40,7 @@ def _apply(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
         case "guardian.present":
             return _guardian(durable, entry, body)
         case "access.decided" if body.get("decision") == "granted":
-            return replace(durable, guardians=_gone(durable.guardians, body["worker"], None))
+            return _went_in(durable, body["worker"])
         case "exit.tapped" if body.get("worker") is not None:
             return _left(durable, body["worker"])
         case "instrument.checked":
@@ -289,37 +289,24 @@ def _left(durable: Durable, worker: str) -> Durable:
     return replace(durable, running=running)
 
 
-_Guardians = Mapping[str, Mapping[str, Presence]]
-
-
 def _guardian(durable: Durable, entry: Entry, body: Mapping[str, Any]) -> Durable:
     """A guardian is at an area, for these permits, and at no other any more."""
     area, presence = body["area"], _presence(entry, body["worker"])
-    held = _gone(durable.guardians, body["worker"], area)
-    running = durable.running
+    held, running = durable.guardians, durable.running
+    whereabouts = {**durable.whereabouts, body["worker"]: area}
     for permit in body["permits"]:
         held = {**held, permit: {**held.get(permit, {}), area: presence}}
         if permit in running:
             kept = tuple(each for each in running[permit].unguarded if each != area)
             running = _changed(running, permit, unguarded=kept)
-    return replace(durable, guardians=held, running=running)
+    return replace(durable, guardians=held, running=running, whereabouts=whereabouts)
 
 
-def _gone(guardians: _Guardians, worker: str, area: str | None) -> _Guardians:
-    """Who was seen at ``area``, or went in as a worker (None), is no guardian anywhere else."""
-
-    def left(presence: Presence, where: str) -> bool:
-        return presence.worker == worker and where != area and not presence.left
-
-    if not any(left(presence, where) for places in guardians.values() for where, presence in places.items()):
-        return guardians
-    return {
-        permit: {
-            where: replace(presence, left=True) if left(presence, where) else presence
-            for where, presence in places.items()
-        }
-        for permit, places in guardians.items()
-    }
+def _went_in(durable: Durable, worker: str) -> Durable:
+    """Who goes in as a worker guards nothing any more."""
+    if worker not in durable.whereabouts:
+        return durable
+    return replace(durable, whereabouts={**durable.whereabouts, worker: ""})
 
 
 def _presence(entry: Entry, worker: str) -> Presence:

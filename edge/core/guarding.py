@@ -12,13 +12,15 @@ from edge.core.state import Presence, Running
 from edge.core.turn import Turn
 
 
-def presence_age_ms(presence: Presence | None, permit: Permit, turn: Turn) -> int | None:
-    """The age of a guardian's presence, None if none counts.
+def presence_age_ms(presence: Presence | None, permit: Permit, area: str | None, turn: Turn) -> int | None:
+    """The age of a guardian's presence at ``area`` (None: it does not matter where), None if none counts.
 
     One in another boot does not: nobody knows how long ago it was. Neither does one of somebody who has left, is no
     guardian of the permit any more, or is frozen.
     """
-    if presence is None or presence.left or presence.boot_id != turn.now.boot_id:
+    if presence is None or presence.boot_id != turn.now.boot_id:
+        return None
+    if area is not None and turn.state.durable.whereabouts.get(presence.worker, area) != area:
         return None
     if presence.worker not in permit.guardians or turn.state.durable.freezes.holds(f"worker:{presence.worker}"):
         return None
@@ -28,7 +30,7 @@ def presence_age_ms(presence: Presence | None, permit: Permit, turn: Turn) -> in
 def taken_over_from(turn: Turn, permit: Permit, area: str, worker: str) -> str | None:
     """Whom a guardian who taps now relieves: another whose own tap still counts."""
     presence = turn.state.durable.guardians.get(permit.permit, {}).get(area)
-    age_ms = presence_age_ms(presence, permit, turn)
+    age_ms = presence_age_ms(presence, permit, area, turn)
     if presence is None or age_ms is None or presence.worker == worker:
         return None
     return presence.worker if age_ms <= turn.state.site.policy.guardian_ms else None
@@ -40,16 +42,16 @@ def guard_delay_ms(turn: Turn, running: Running) -> int | None:
     if permit is None or running.permit in durable.pauses:
         return None
     delays = [
-        _delay_ms(turn, permit, presence)
+        _delay_ms(turn, permit, area, presence)
         for area, presence in durable.guardians.get(running.permit, {}).items()
         if area in running.areas and area not in running.unguarded
     ]
     return min(delays, default=None)
 
 
-def _delay_ms(turn: Turn, permit: Permit, presence: Presence) -> int:
+def _delay_ms(turn: Turn, permit: Permit, area: str, presence: Presence) -> int:
     guardian_ms = turn.state.site.policy.guardian_ms
-    age_ms = presence_age_ms(presence, permit, turn)
+    age_ms = presence_age_ms(presence, permit, area, turn)
     if age_ms is not None:
         return max(0, guardian_ms + 1 - age_ms)
     # After a power cut the guardian has the usual time to tap again; until then nobody goes in.
@@ -63,7 +65,7 @@ def guard(turn: Turn, running: Running) -> None:
         return
     for area, presence in sorted(durable.guardians.get(running.permit, {}).items()):
         known = area in running.areas and area in turn.state.site.areas
-        if known and area not in running.unguarded and _delay_ms(turn, permit, presence) == 0:
+        if known and area not in running.unguarded and _delay_ms(turn, permit, area, presence) == 0:
             body = {"area": area, "worker": presence.worker, "alarm": ALARMS[Reason.GUARDIAN_ABSENT]}
             turn.author("guardian.absent", body, permit=running.permit)
             turn.alarm(area)
@@ -71,7 +73,7 @@ def guard(turn: Turn, running: Running) -> None:
 
 def moved(turn: Turn, worker: str) -> None:
     """Somebody was seen at a door: work that they have left unguarded is looked at at once."""
-    for permit, places in turn.state.durable.guardians.items():
-        running = turn.state.durable.running.get(permit)
-        if running is not None and any(each.left and each.worker == worker for each in places.values()):
+    durable = turn.state.durable
+    for permit, running in durable.running.items():
+        if any(each.worker == worker for each in durable.guardians.get(permit, {}).values()):
             guard(turn, running)

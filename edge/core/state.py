@@ -23,16 +23,12 @@ from edge.core.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Somebody did something for a permit at that moment of that boot; on another boot it no longer counts.
-
-    ``left``: they were seen elsewhere since.
-    """
+    """Somebody did something for a permit at that moment of that boot; on another boot it no longer counts."""
 
     worker: str
     entry: int
     boot_id: str
     boottime_ms: MonotonicMs
-    left: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +121,15 @@ class Durable:
     """The fold of all entries.
 
     ``running`` holds the permits whose work has begun. ``guardians`` gives, by permit and area, who last tapped there
-    as its guardian: somebody at one area watches over no other. ``confirmed`` gives, by permit, what was confirmed on
-    site; ``samples`` the last sample by permit and point, ``typed`` what was last typed there; ``by_hand``, by permit
-    and device, who stands in for it. ``closing`` are permits that HQ closed and that stay open here until the overrides
+    as its guardian: somebody at one area watches over no other. ``whereabouts`` gives the area where each guardian
+    was seen last, empty: they went in as a worker. ``confirmed`` gives, by permit, what was confirmed on site;
+    ``samples`` the last sample by permit and point, ``typed`` what was last typed there; ``by_hand``, by permit and
+    device, who stands in for it. ``closing`` are permits that HQ closed and that stay open here until the overrides
     made for them are lifted. ``people``: who is inside. ``forced``: doors that were forced and that nobody has
     acknowledged. ``lockdowns``: by area. ``calibration_words``: by device, what it says of its own calibration.
     ``rules`` are the versions of rule packs of HQ that were ever applied here, by name; ``rules_refused`` names the
-    latest of its texts that were refused. ``lowest_ms`` is the greatest lower bound of the time that an entry was ever
-    stamped with: it is not earlier now.
+    latest of its texts that were refused. ``lowest_ms`` is the greatest lower bound of the time that an entry was
+    ever stamped with: it is not earlier now.
     """
 
     next_entry: int = 0
@@ -144,6 +141,7 @@ class Durable:
     running: Mapping[str, Running] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     guardians: Mapping[str, Mapping[str, Presence]] = field(default_factory=dict)
+    whereabouts: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
     harness: Mapping[str, Presence] = field(default_factory=dict)
     approvers: Mapping[str, Approval] = field(default_factory=dict, metadata=LATER)
     instruments: Register = field(default_factory=dict)
