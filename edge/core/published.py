@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from edge.core.entries import BlobReference
-from edge.core.site import AreaPlan
+
+if TYPE_CHECKING:
+    # Whoever only carries inputs, such as the link's process, need not hold what a site is made of.
+    from edge.core.site import AreaPlan
 
 
 class Verdict(Enum):
@@ -58,5 +62,5 @@ class RulesWord:
 class RulesChanged:
     """The site's areas bound to every version that is believed now, and what became of each that HQ published."""
 
-    areas: Mapping[str, AreaPlan]
+    areas: Mapping[str, "AreaPlan"]
     words: tuple[RulesWord, ...]
