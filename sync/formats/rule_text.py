@@ -55,11 +55,6 @@ class PackedText:
         return {"type": "string", "maxLength": PACKED_MAX, "contentEncoding": "base64"}
 
 
-def rules_id(pack: str, version: int) -> str:
-    """The id of a version. Raises FormatError for a pack or version that cannot be one."""
-    return RulesId().checked(f"{pack}/{version}", "id", written=True)
-
-
 def split_id(identity: str) -> tuple[str, int]:
     """Pack and version of an id. Raises FormatError."""
     found = _ID.fullmatch(identity)

@@ -12,7 +12,7 @@ from sync.formats.authority import Put, Revoke, Unknown, encode_operation, parse
 from sync.formats.canonical import MAX_ENTRY_BYTES
 from sync.formats.errors import FormatError
 from sync.formats.record_tables import Kind
-from sync.formats.rule_text import PACKED_MAX, TEXT_BYTES_MAX, rules_id, rules_record, split_id, text_of
+from sync.formats.rule_text import PACKED_MAX, TEXT_BYTES_MAX, RulesId, rules_record, split_id, text_of
 
 TEXT = b"# a pack\n" * 40
 
@@ -43,7 +43,7 @@ def test_every_pack_that_ships_fits_into_one_entry_and_comes_out_as_it_was() -> 
 
 def test_the_largest_that_is_allowed_still_fits_into_an_entry() -> None:
     record = {"sha256": "a" * 64, "text": "A" * PACKED_MAX}
-    longest = rules_id("p" * 48, 999_999)
+    longest = RulesId().checked(f"{'p' * 48}/999999", "id", written=True)
     operation = Put(Kind.RULES, longest, 2**53 - 1, record)
     assert parse_operation(encode_operation(operation)) == operation
 
